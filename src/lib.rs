@@ -1,0 +1,2 @@
+//! A BuildKit frontend that pins and verifies everything a Dockerfile fetches.
+pub mod digest;
