@@ -1,2 +1,4 @@
 //! A BuildKit frontend that pins and verifies everything a Dockerfile fetches.
 pub mod digest;
+pub mod report;
+pub mod rewrite;
