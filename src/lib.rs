@@ -1,3 +1,5 @@
 //! A BuildKit frontend that pins and verifies everything a Dockerfile fetches.
 pub mod digest;
+pub mod dockerfile;
+pub mod fetch;
 pub mod reference;
