@@ -1,4 +1,8 @@
 //! A BuildKit frontend that pins and verifies everything a Dockerfile fetches.
+
 pub mod digest;
+pub mod dockerfile;
+pub mod fetch;
+pub mod reference;
 pub mod report;
 pub mod rewrite;
