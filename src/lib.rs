@@ -6,3 +6,4 @@ pub mod fetch;
 pub mod reference;
 pub mod report;
 pub mod rewrite;
+pub mod gateway;
