@@ -152,7 +152,7 @@ oneof! {
     /// What an operation does.
     Kind {
         /// Runs a command.
-        2 Exec(ExecOp),
+        2 Exec(Box<ExecOp>),
         /// Fetches something.
         3 Source(SourceOp),
         /// Copies, makes and removes files.
