@@ -168,6 +168,17 @@ oneof! {
     }
 }
 
+/// Boxed, because it is much larger than the others.
+impl Scalar for Box<ExecOp> {
+    fn scalar(value: Value<'_>, budget: &mut Budget) -> Result<Self, WireError> {
+        ExecOp::scalar(value, budget).map(Self::new)
+    }
+
+    fn put(&self, number: u32, out: &mut Vec<u8>) {
+        self.as_ref().put(number, out);
+    }
+}
+
 message! {
     /// A platform, as in the OCI image specification.
     #[derive(PartialOrd, Ord, Hash)]

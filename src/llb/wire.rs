@@ -487,16 +487,6 @@ fn set_once<S: Scalar>(
     }
 }
 
-impl<S: Scalar> Scalar for Box<S> {
-    fn scalar(value: Value<'_>, budget: &mut Budget) -> Result<Self, WireError> {
-        S::scalar(value, budget).map(Self::new)
-    }
-
-    fn put(&self, number: u32, out: &mut Vec<u8>) {
-        self.as_ref().put(number, out);
-    }
-}
-
 impl<S: Scalar> Field for Option<S> {
     fn read(&mut self, value: Value<'_>, _: bool, budget: &mut Budget) -> Result<(), WireError> {
         set_once(self, value, budget)
