@@ -4,6 +4,7 @@ pub mod digest;
 pub mod dockerfile;
 pub mod fetch;
 pub mod reference;
+pub mod llb;
 pub mod report;
 pub mod rewrite;
 pub mod gateway;
