@@ -1,2 +1,3 @@
 //! A BuildKit frontend that pins and verifies everything a Dockerfile fetches.
 pub mod digest;
+pub mod resolve;
