@@ -20,7 +20,9 @@ mod error;
 pub mod signatures;
 #[cfg(test)]
 mod testing;
+mod token;
 mod transport;
+mod url;
 
 pub use client::{Client, Descriptor, Document, Manifest, Options, Reference, media_type};
 pub use error::{Cause, Error};
