@@ -367,10 +367,8 @@ impl Transport {
         } else {
             Scheme::Https
         };
-        let url = Url {
-            scheme,
-            ..url.clone()
-        };
+        let mut url = url.clone();
+        url.scheme = scheme;
         Ok(Response {
             status,
             headers,
