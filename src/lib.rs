@@ -6,5 +6,6 @@ pub mod fetch;
 pub mod reference;
 pub mod llb;
 pub mod report;
+pub mod resolve;
 pub mod rewrite;
 pub mod gateway;

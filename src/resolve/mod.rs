@@ -1,0 +1,2 @@
+//! From a reference to what it names right now.
+pub mod registry;
