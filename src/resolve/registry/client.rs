@@ -192,7 +192,7 @@ impl Client {
             Some(expected) => check(expected, &response.body).map_err(fail)?,
             None => Digest::sha256(&response.body),
         };
-        let document = serde_json::from_slice(&response.body).map_err(|_| {
+        let document = object(&response.body).ok_or_else(|| {
             fail(Cause::Malformed {
                 host,
                 what: "no manifest",
@@ -240,7 +240,7 @@ impl Client {
             .get(repository, "tags/list?n=1000", accept, self.limits.manifest)
             .map_err(fail)?;
         self.pages(repository, first, accept, |page| {
-            let page: Page = serde_json::from_slice(&page.body).ok()?;
+            let page: Page = object(&page.body)?;
             tags.extend(page.tags.unwrap_or_default());
             Some(())
         })
@@ -281,7 +281,7 @@ impl Client {
                         })
                     });
                 self.pages(repository, first, accept, |page| {
-                    let page: Document = serde_json::from_slice(&page.body).ok()?;
+                    let page: Document = object(&page.body)?;
                     found.extend(page.manifests);
                     Some(())
                 })
@@ -429,6 +429,14 @@ impl Reference {
     }
 }
 
+/// A JSON object; serde would take an array for a struct too.
+pub(super) fn object<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Option<T> {
+    bytes
+        .trim_ascii_start()
+        .starts_with(b"{")
+        .then(|| serde_json::from_slice(bytes).ok())?
+}
+
 fn check(expected: Digest, bytes: &[u8]) -> Result<Digest, Cause> {
     let hex = |hash: &[u8]| {
         hash.iter()
@@ -475,7 +483,7 @@ pub(super) fn code(response: &Response) -> Option<String> {
     struct Entry {
         code: String,
     }
-    let body: Body = serde_json::from_slice(&response.body).ok()?;
+    let body: Body = object(&response.body)?;
     let code = body.errors.into_iter().next()?.code;
     let fits = code.len() <= 40 && code.bytes().all(|b| b.is_ascii_uppercase() || b == b'_');
     fits.then_some(code)
@@ -486,7 +494,7 @@ fn is_index(response: &Response) -> bool {
     let stated = response
         .header(header::CONTENT_TYPE)
         .is_some_and(|text| text.starts_with(media_type::OCI_INDEX));
-    stated && serde_json::from_slice::<Document>(&response.body).is_ok()
+    stated && object::<Document>(&response.body).is_some()
 }
 
 /// The address in a `Link` header of the form `<ADDRESS>; rel="next"`.

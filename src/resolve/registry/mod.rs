@@ -20,6 +20,8 @@ mod error;
 pub mod signatures;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 mod token;
 mod transport;
 mod url;

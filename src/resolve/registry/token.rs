@@ -6,7 +6,7 @@ use ureq::http::header;
 use super::{
     Cause, Client, Repository,
     auth::{self, Challenge, Login, Secret},
-    client::{code, refusal},
+    client::{code, object, refusal},
     transport::{Authorization, Channel, Request, Response},
     url::{Scheme, Url},
 };
@@ -133,7 +133,7 @@ impl Client {
                 });
             }
         }
-        let token: Option<Token> = serde_json::from_slice(&answer.body).ok();
+        let token: Option<Token> = object(&answer.body);
         let token = token
             .and_then(|token| token.token.or(token.access_token))
             .ok_or_else(|| Cause::Malformed {

@@ -135,12 +135,12 @@ impl Transport {
                 .max_redirects(0)
                 .max_redirects_will_error(false)
                 .user_agent(concat!("verified-dockerfile/", env!("CARGO_PKG_VERSION")));
-            if proxy {
+            let config = if proxy {
                 config.build()
             } else {
                 config.proxy(None).build()
-            }
-            .new_agent()
+            };
+            new_agent(config)
         };
         Ok(Self {
             verified: agent(true),
@@ -399,6 +399,18 @@ impl Transport {
             Err(_) => bare == "localhost" || bare.ends_with(".localhost"),
         }
     }
+}
+
+#[cfg(not(test))]
+fn new_agent(config: ureq::config::Config) -> Agent {
+    config.new_agent()
+}
+
+/// Tests have names of their own for loopback.
+#[cfg(test)]
+fn new_agent(config: ureq::config::Config) -> Agent {
+    use ureq::unversioned::transport::DefaultConnector;
+    Agent::with_parts(config, DefaultConnector::default(), super::testing::Names)
 }
 
 /// An authority without its port.
