@@ -9,3 +9,7 @@ pub mod reference;
 pub mod report;
 pub mod resolve;
 pub mod rewrite;
+pub mod lock;
+pub mod policy;
+pub mod reference;
+pub mod verify;
