@@ -143,11 +143,11 @@ pub(super) fn judge(
         match policy.judge(&request) {
             ExecDecision::Allowed { by } => allowed_by = Some(by),
             ExecDecision::Refused { why, next } => {
-                let wants: Vec<String> = demands.iter().map(Demand::text).collect();
-                let argv = name;
+                let wants = demands.iter().take(MAX_DEMANDS).map(Demand::text);
+                let wants = wants.collect::<Vec<_>>().join(", ");
                 out.add(
                     EscapeKind::Exec,
-                    format!("the command {argv} has {}: {why}", wants.join(", ")),
+                    format!("the command {name} has {wants}: {why}"),
                     next,
                 );
             }
@@ -247,7 +247,7 @@ fn command(meta: &Meta, name: &str, out: &mut Refusals) {
     if !meta.valid_exit_codes.0.is_empty() {
         out.foreign(
             EscapeKind::Command,
-            format!("the command {} may fail and still count as done", name),
+            format!("the command {name} may fail and still count as done"),
         );
     }
 }
@@ -256,7 +256,7 @@ fn environment(meta: &Meta, name: &str, expected: &Expected, out: &mut Refusals)
     if meta.proxy_env.is_some() && meta.proxy_env != expected.proxy {
         out.add(
             EscapeKind::Environment,
-            format!("the command {} has proxies that are not the build's", name),
+            format!("the command {name} has proxies that are not the build's"),
             "give proxies as build arguments, the same for all commands",
         );
     }
