@@ -135,6 +135,14 @@ impl Repository {
         }
     }
 
+    /// The repository that a reference is in.
+    ///
+    /// # Errors
+    /// As [`Repository::new`].
+    pub fn of(reference: &crate::reference::ImageReference) -> Result<Self, Error> {
+        Self::new(reference.domain(), reference.path())
+    }
+
     /// The part of a reference before the first slash: `docker.io`.
     #[must_use]
     pub fn domain(&self) -> &str {
