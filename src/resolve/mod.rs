@@ -15,6 +15,7 @@ use crate::{
 pub mod buildkit;
 pub mod config;
 pub mod registry;
+pub mod step;
 
 /// An image as a registry has it now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,11 +69,13 @@ pub trait Resolve {
     /// The full commit that `source.reference` names.
     fn git(&self, source: &GitSource) -> impl Future<Output = Result<String, ResolveError>>;
 
-    /// What may prove that the image `digest` of `reference` is signed.
+    /// What may prove that the image `digest` of `reference` is signed. `fresh`: not from a cache, because what was
+    /// found there does not prove it.
     fn signatures(
         &self,
         reference: &ImageReference,
         digest: &Digest,
+        fresh: bool,
     ) -> impl Future<Output = Result<Vec<Proof>, ResolveError>>;
 }
 
@@ -101,6 +104,7 @@ impl Resolve for Offline {
         &self,
         _: &ImageReference,
         _: &Digest,
+        _: bool,
     ) -> Result<Vec<Proof>, ResolveError> {
         Err(ResolveError::Offline)
     }
