@@ -3,6 +3,7 @@
 pub mod digest;
 pub mod dockerfile;
 pub mod fetch;
+pub mod frontend;
 pub mod gateway;
 pub mod llb;
 pub mod lock;

@@ -51,20 +51,40 @@ impl Judged {
         self.problem.is_none() && self.verdict.as_ref().is_none_or(|verdict| !verdict.is_refused())
     }
 
+    /// Why the build may not use it: kind, cause, next step. `None` if it may.
+    #[must_use]
+    pub fn refusal(&self) -> Option<(Kind, String, String)> {
+        match (&self.problem, &self.verdict) {
+            (Some(problem), _) => Some(problem.clone()),
+            (None, Some(verdict)) => refusal(verdict).map(|(cause, next)| (Kind::Unverified, cause, next)),
+            (None, None) => None,
+        }
+    }
+
+    /// The digest that it is fixed to.
+    #[must_use]
+    pub fn digest(&self) -> Option<&Digest> {
+        match &self.pin {
+            Some((Pin::Digest(digest), _)) => Some(digest),
+            _ => None,
+        }
+    }
+
+    /// The commit that it is fixed to.
+    #[must_use]
+    pub fn commit(&self) -> Option<&str> {
+        match &self.pin {
+            Some((Pin::Commit(commit), _)) => Some(commit),
+            _ => None,
+        }
+    }
+
     /// What stops the build, if anything.
     pub(super) fn findings(&self, file: &str, fetch: &Fetch) -> Option<Finding> {
-        let (kind, cause, next) = match (&self.problem, &self.verdict) {
-            (Some((kind, cause, next)), _) => (*kind, cause.clone(), next.clone()),
-            (None, Some(verdict)) => {
-                let kind = match &fetch.source {
-                    Source::Context { .. } => Kind::Context,
-                    _ => Kind::Unverified,
-                };
-                let (cause, next) = refusal(verdict)?;
-                (kind, cause, next)
-            }
-            (None, None) => return None,
-        };
+        let (mut kind, cause, next) = self.refusal()?;
+        if kind == Kind::Unverified && matches!(fetch.source, Source::Context { .. }) {
+            kind = Kind::Context;
+        }
         Some(Finding {
             kind,
             file: file.to_owned(),
@@ -117,15 +137,15 @@ pub(super) async fn all<R: Resolve>(
 
 async fn one<R: Resolve>(build: &Build<'_>, resolver: &R, memory: &Memory, fetch: &Fetch) -> Judged {
     match &fetch.source {
-        Source::Image { reference, platform } => image(build, resolver, memory, reference, platform).await,
-        Source::Http { url, checksum } => http(build, resolver, url, checksum.as_deref(), fetch.place.trigger.is_some()).await,
+        Source::Image { reference, platform } => known_image(build, resolver, memory, reference, platform).await,
+        Source::Http { url, checksum } => file(build, resolver, url, checksum.as_deref(), fetch.place.trigger.is_some()).await,
         Source::Git(source) => git(build, resolver, source, fetch.place.trigger.is_some()).await,
         Source::Context { key, platform } => context(build, resolver, memory, fetch, key, platform).await,
     }
 }
 
 /// An image: digest as written, as locked, or as it is now; then the policy, with the lock's proofs or live ones.
-pub(super) async fn image<R: Resolve>(
+pub(super) async fn known_image<R: Resolve>(
     build: &Build<'_>,
     resolver: &R,
     memory: &Memory,
@@ -177,7 +197,39 @@ pub(super) async fn image<R: Resolve>(
     Judged { pin: Some((pin, source)), verdict: Some(verdict), image: Some(reference.clone()), problem }
 }
 
-async fn http<R: Resolve>(
+/// An image that no instruction names, such as the scanner of an SBOM.
+pub async fn image<R: Resolve>(
+    build: &Build<'_>,
+    resolver: &R,
+    reference: &ImageReference,
+    platform: &Platform,
+) -> Judged {
+    known_image(build, resolver, &Memory::default(), reference, platform).await
+}
+
+/// A file that no instruction names, fixed by `checksum`.
+pub async fn http<R: Resolve>(build: &Build<'_>, resolver: &R, url: &str, checksum: Option<&str>) -> Judged {
+    file(build, resolver, url, checksum, false).await
+}
+
+/// A repository that no instruction names, which must be fixed by `reference` or `checksum`.
+pub async fn git_at<R: Resolve>(
+    build: &Build<'_>,
+    resolver: &R,
+    remote: &str,
+    reference: &str,
+    checksum: Option<&String>,
+) -> Judged {
+    let source = GitSource {
+        remote: remote.to_owned(),
+        reference: reference.to_owned(),
+        checksum: checksum.cloned(),
+        ..GitSource::default()
+    };
+    git(build, resolver, &source, true).await
+}
+
+async fn file<R: Resolve>(
     build: &Build<'_>,
     resolver: &R,
     url: &str,
@@ -283,7 +335,7 @@ async fn context<R: Resolve>(
 ) -> Judged {
     let value = build.contexts.get(key).map(String::as_str).unwrap_or_default();
     if let Some(reference) = context_image(value) {
-        return image(build, resolver, memory, &reference, platform).await;
+        return known_image(build, resolver, memory, &reference, platform).await;
     }
     let scheme = value.split_once(':').map_or("", |(scheme, _)| scheme);
     match scheme {
@@ -337,7 +389,7 @@ async fn remote_context<R: Resolve>(build: &Build<'_>, resolver: &R, value: &str
     match crate::fetch::git_url(value) {
         Ok(Some(source)) => git(build, resolver, &source, false).await,
         Ok(None) if value.starts_with("http://") || value.starts_with("https://") => {
-            http(build, resolver, value, None, false).await
+            file(build, resolver, value, None, false).await
         }
         Ok(None) => Judged::refused(
             Kind::Unsupported,
