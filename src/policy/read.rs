@@ -443,7 +443,7 @@ fn image_pattern(pattern: &str) -> Result<(), String> {
         return Ok(());
     }
     // A name that the pattern covers must be what the reader of references makes of it.
-    let sample = |text: &str| text.replace("**", "x").replace('*', "x");
+    let sample = |text: &str| text.replace("**", "x/x").replace('*', "x");
     let name = sample(repository);
     let written = match tag {
         Some(tag) => format!("{name}:{}", sample(tag)),

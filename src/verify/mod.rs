@@ -160,10 +160,7 @@ pub fn verify<'k>(
 }
 
 /// The first key for which `holds` is true, or the failure that none is.
-fn signer<'k>(
-    keys: &'k [TrustedKey],
-    holds: impl Fn(&PublicKey) -> bool,
-) -> Result<&'k TrustedKey, Failure> {
+fn signer(keys: &[TrustedKey], holds: impl Fn(&PublicKey) -> bool) -> Result<&TrustedKey, Failure> {
     keys.iter()
         .find(|trusted| holds(&trusted.key))
         .ok_or_else(|| {
