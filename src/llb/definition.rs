@@ -37,6 +37,17 @@ impl Node {
         }
     }
 
+    /// Bytes that need not be an operation, to test what becomes of them.
+    #[cfg(test)]
+    pub(crate) fn of_bytes(bytes: Vec<u8>) -> Self {
+        let op = wire::decode(&bytes, &mut Budget::new(MAX_VALUES)).unwrap_or_default();
+        Self {
+            id: Digest::sha256(&bytes),
+            bytes,
+            op,
+        }
+    }
+
     fn decode(bytes: Vec<u8>, budget: &mut Budget) -> Result<Self, (Digest, WireError)> {
         let id = Digest::sha256(&bytes);
         match wire::decode(&bytes, budget) {

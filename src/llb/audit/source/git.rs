@@ -33,6 +33,7 @@ impl Judge<'_> {
                 EscapeKind::Identifier,
                 "has characters that the daemon would read as something else",
             );
+            return (None, submodules);
         }
         if remote.as_ref().is_none_or(|remote| remote.key != key) {
             self.refuse(
