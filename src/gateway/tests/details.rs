@@ -200,8 +200,9 @@ fn a_new_error_has_code_unknown_and_its_sources_in_order() {
 #[test]
 fn an_excerpt_keeps_line_numbers_and_only_the_lines_around() {
     let data: String = (1..=1000).map(|i| format!("line {i}\r\n")).collect();
-    let source = Source::dockerfile("Dockerfile", data.as_bytes(), [(3, 4), (500, 500)]).excerpt(2);
-    let text = String::from_utf8(source.info.data).unwrap();
+    let ranges = [(500, 500), (3, 4), (4, 4), (2000, 3000)];
+    let excerpt = Source::dockerfile("Dockerfile", data.as_bytes(), ranges).excerpt(2);
+    let text = String::from_utf8(excerpt).unwrap();
     let lines: Vec<_> = text.split('\n').collect();
     assert_eq!(lines.len(), 1001);
     let kept: Vec<_> = (1..)
@@ -211,5 +212,28 @@ fn an_excerpt_keeps_line_numbers_and_only_the_lines_around() {
         .collect();
     assert_eq!(kept, [1, 2, 3, 4, 5, 6, 498, 499, 500, 501, 502]);
     assert_eq!(lines[499], "line 500\r");
-    assert_eq!(source.ranges, [Range::lines(3, 4), Range::lines(500, 500)]);
+    assert_eq!(
+        Source::dockerfile("Dockerfile", b"a\nb", [(9, 9)]).excerpt(2),
+        b"\n"
+    );
+}
+
+#[test]
+fn only_an_excerpt_of_a_large_file_goes_with_an_error() {
+    let sent = |size: usize| {
+        let source = Source::dockerfile(
+            "Dockerfile",
+            &b"0123456789abcde\n".repeat(size / 16),
+            [(7, 7)],
+        );
+        let Typed::Source(read) = source.to_detail().typed() else {
+            panic!()
+        };
+        assert_eq!(read.ranges, source.ranges);
+        read.info.data
+    };
+    assert_eq!(sent(1 << 20).len(), 1 << 20);
+    let excerpt = sent(16 << 20);
+    assert_eq!(excerpt.len(), (1 << 20) + 107 * 15);
+    assert!(excerpt.starts_with(b"0123456789abcde\n"));
 }

@@ -202,7 +202,7 @@ async fn an_error_goes_out_as_it_is() {
 
 #[tokio::test]
 async fn an_error_always_fits() {
-    let big = Source::dockerfile("Dockerfile", &vec![b'\n'; 4 << 20], [(1, 1)]);
+    let big = Source::dockerfile("Dockerfile", &vec![b'#'; 4 << 20], [(1, 1)]);
     let small = Source::dockerfile("Dockerfile", b"FROM a\n", [(1, 1)]);
     let vertex = Detail::vertex("sha256:00");
     let mut status = Status::with_sources("refused", &[big, small.clone()]);
@@ -231,4 +231,37 @@ async fn an_outcome_that_nobody_takes_is_an_error() {
     let (client, _) = daemon(full(), |_| false).await;
     let error = client.return_result(a_result("r"), SOON).await.unwrap_err();
     assert!(matches!(error, Error::Status(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn an_error_is_never_a_success() {
+    let (client, log) = daemon(full(), |_| true).await;
+    let status = Status {
+        code: 0,
+        ..Status::new("why")
+    };
+    let _: Ended = client.return_error(status, SOON).await.unwrap();
+    assert_eq!(
+        log.lock().unwrap()[0].error,
+        Some(Status {
+            code: 2,
+            ..Status::new("why")
+        })
+    );
+}
+
+#[tokio::test]
+async fn a_million_details_are_no_trouble() {
+    let (client, log) = daemon(full(), |_| true).await;
+    let detail = Detail {
+        type_url: "example.com/x".to_owned(),
+        value: vec![0],
+    };
+    let status = Status {
+        details: vec![detail; 1_000_000],
+        ..Status::new("why")
+    };
+    let _: Ended = client.return_error(status, SOON).await.unwrap();
+    let details = log.lock().unwrap()[0].error.clone().unwrap().details.len();
+    assert!((100_000..1_000_000).contains(&details), "{details}");
 }

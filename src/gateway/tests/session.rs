@@ -92,7 +92,7 @@ fn workers_come_with_platforms_and_version() {
         {"architecture":"amd64","os":"linux"},
         {"architecture":"arm64","os":"windows","variant":"v8","os.version":"10.0","os.features":["win32k"]}],
         "gcPolicy":[],"buildkitVersion":{"package":"p","version":"v0.13.2","revision":"r"},"cdiDevices":null},
-        {"id":"w2","platforms":null}]"#;
+        {"id":"w2","platforms":null,"buildkitVersion":{"version":"v0.0.0+unknown-moby"}}]"#;
     let workers = env(&[("BUILDKIT_WORKERS", json)]).unwrap().workers;
     assert_eq!(workers.len(), 2);
     assert_eq!(workers[0].version(), Some("v0.13.2"));
