@@ -251,17 +251,17 @@ async fn an_error_is_never_a_success() {
 }
 
 #[tokio::test]
-async fn a_million_details_are_no_trouble() {
+async fn many_details_are_no_trouble() {
     let (client, log) = daemon(full(), |_| true).await;
     let detail = Detail {
         type_url: "example.com/x".to_owned(),
         value: vec![0],
     };
     let status = Status {
-        details: vec![detail; 1_000_000],
+        details: vec![detail; 300_000],
         ..Status::new("why")
     };
     let _: Ended = client.return_error(status, SOON).await.unwrap();
     let details = log.lock().unwrap()[0].error.clone().unwrap().details.len();
-    assert!((100_000..1_000_000).contains(&details), "{details}");
+    assert!((100_000..300_000).contains(&details), "{details}");
 }
