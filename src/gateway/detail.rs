@@ -3,7 +3,7 @@
 //! Source: moby/buildkit v0.32, `solver/errdefs/errdefs.proto` and the `typeurl.Register` calls beside it,
 //! `frontend/gateway/pb/exit.go`, `util/stack/stack.proto`; `util/grpcerrors/grpcerrors.go` for how they are read.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -141,9 +141,9 @@ impl Source {
     #[must_use]
     pub fn to_detail(&self) -> Detail {
         let data = if self.info.data.len() > LARGE {
-            self.excerpt(MARGIN)
+            Cow::Owned(self.clone().excerpt(MARGIN).info.data)
         } else {
-            self.info.data.clone()
+            Cow::Borrowed(&self.info.data)
         };
         let position =
             |p: Position| serde_json::json!({ "line": p.line, "character": p.character });
@@ -160,7 +160,7 @@ impl Source {
         let json = serde_json::json!({
             "info": {
                 "filename": self.info.filename,
-                "data": STANDARD.encode(data),
+                "data": STANDARD.encode(&*data),
                 "language": self.info.language,
             },
             "ranges": ranges,
@@ -171,12 +171,12 @@ impl Source {
         }
     }
 
-    /// The file's content, in which all lines further than `margin` from the ranges are empty. Line numbers stay.
+    /// The same lines, but of a file in which all lines further than `margin` from them are empty. Line numbers stay.
     ///
     /// An error carries the file with it through several processes, some of which have limits, and clients only show a
     /// few lines around the ranges.
     #[must_use]
-    pub fn excerpt(&self, margin: usize) -> Vec<u8> {
+    pub fn excerpt(mut self, margin: usize) -> Self {
         let line = |p: Option<Position>| p.and_then(|p| usize::try_from(p.line).ok());
         let mut shown: Vec<(usize, usize)> = self
             .ranges
@@ -206,7 +206,8 @@ impl Source {
                 data.push(b'\n');
             }
         }
-        data
+        self.info.data = data;
+        self
     }
 }
 

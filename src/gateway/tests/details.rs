@@ -202,7 +202,7 @@ fn an_excerpt_keeps_line_numbers_and_only_the_lines_around() {
     let data: String = (1..=1000).map(|i| format!("line {i}\r\n")).collect();
     let ranges = [(500, 500), (3, 4), (4, 4), (2000, 3000)];
     let excerpt = Source::dockerfile("Dockerfile", data.as_bytes(), ranges).excerpt(2);
-    let text = String::from_utf8(excerpt).unwrap();
+    let text = String::from_utf8(excerpt.info.data).unwrap();
     let lines: Vec<_> = text.split('\n').collect();
     assert_eq!(lines.len(), 1001);
     let kept: Vec<_> = (1..)
@@ -213,7 +213,10 @@ fn an_excerpt_keeps_line_numbers_and_only_the_lines_around() {
     assert_eq!(kept, [1, 2, 3, 4, 5, 6, 498, 499, 500, 501, 502]);
     assert_eq!(lines[499], "line 500\r");
     assert_eq!(
-        Source::dockerfile("Dockerfile", b"a\nb", [(9, 9)]).excerpt(2),
+        Source::dockerfile("Dockerfile", b"a\nb", [(9, 9)])
+            .excerpt(2)
+            .info
+            .data,
         b"\n"
     );
 }
