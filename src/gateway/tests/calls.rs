@@ -469,7 +469,15 @@ async fn a_missing_file_is_told_from_other_errors() {
         .await
         .unwrap_err();
     assert!(!error.is_no_such_file());
-    assert!(!Error::Status(Status::new("no such ref: x")).is_no_such_file());
+    let says = |message: &str| Error::Status(Status::new(message)).is_no_such_file();
+    assert!(
+        says("open a b: no such file or directory") && says("lstat a: no such file or directory")
+    );
+    assert!(!says("no such ref: x"));
+    assert!(!says(
+        "failed to start: exec /bin/sh: no such file or directory"
+    ));
+    assert!(!says("open a: not a directory"));
 }
 
 #[tokio::test]
