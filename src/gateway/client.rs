@@ -367,7 +367,9 @@ impl Client {
     /// which is the daemon's log, and exit with a status other than 0.
     pub async fn return_error(self, status: Status, deadline: Duration) -> Result<Ended, Error> {
         // The request has a few bytes around the status.
-        let status = status.bounded(self.capabilities.max_request().saturating_sub(64));
+        let status = status
+            .into_failure()
+            .bounded(self.capabilities.max_request().saturating_sub(64));
         let request = proto::ReturnRequest {
             result: None,
             error: Some(status),

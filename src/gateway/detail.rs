@@ -3,12 +3,18 @@
 //! Source: moby/buildkit v0.32, `solver/errdefs/errdefs.proto` and the `typeurl.Register` calls beside it,
 //! `frontend/gateway/pb/exit.go`, `util/stack/stack.proto`; `util/grpcerrors/grpcerrors.go` for how they are read.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::proto::{Detail, Position, Range, SourceInfo};
+
+/// How large a file may be, in bytes, to go with an error as a whole.
+const LARGE: usize = 1 << 20;
+
+/// How many lines go along around those that an error is about, if the file is larger.
+const MARGIN: usize = 100;
 
 /// A detail, read.
 #[derive(Debug, Clone, PartialEq)]
@@ -130,13 +136,18 @@ impl Source {
         }
     }
 
-    /// As a detail of an error. The definition that the file was read from is left out: nobody shows it, and it
-    /// holds the file once more.
+    /// As a detail of an error. Of a large file only an [`Source::excerpt`] goes along. The definition that the file was
+    /// read from is left out: nobody shows it, and it holds the file once more.
     #[must_use]
     pub fn to_detail(&self) -> Detail {
+        let data = if self.info.data.len() > LARGE {
+            Cow::Owned(self.clone().excerpt(MARGIN).info.data)
+        } else {
+            Cow::Borrowed(&self.info.data)
+        };
         let position =
             |p: Position| serde_json::json!({ "line": p.line, "character": p.character });
-        // The daemon and clients before v0.33 dereference both ends of a range without asking whether they are there.
+        // The daemon and clients dereference both ends of a range without asking whether they are there.
         let ranges: Vec<_> = self
             .ranges
             .iter()
@@ -149,7 +160,7 @@ impl Source {
         let json = serde_json::json!({
             "info": {
                 "filename": self.info.filename,
-                "data": STANDARD.encode(&self.info.data),
+                "data": STANDARD.encode(&*data),
                 "language": self.info.language,
             },
             "ranges": ranges,
@@ -162,34 +173,36 @@ impl Source {
 
     /// The same lines, but of a file in which all lines further than `margin` from them are empty. Line numbers stay.
     ///
-    /// For large files: an error carries the file with it through several processes, some of which
-    /// have limits, and clients only show a few lines around the ranges.
+    /// An error carries the file with it through several processes, some of which have limits, and clients only show a
+    /// few lines around the ranges.
     #[must_use]
     pub fn excerpt(mut self, margin: usize) -> Self {
-        let shown: Vec<(usize, usize)> = self
+        let line = |p: Option<Position>| p.and_then(|p| usize::try_from(p.line).ok());
+        let mut shown: Vec<(usize, usize)> = self
             .ranges
             .iter()
             .filter_map(|range| {
-                let line = |p: Position| usize::try_from(p.line).ok();
-                let start = line(range.start.or(range.end)?)?;
-                let end = line(range.end.or(range.start)?)?.max(start);
+                let start = line(range.start.or(range.end))?;
+                let end = line(range.end).unwrap_or(start).max(start);
                 Some((start.saturating_sub(margin), end.saturating_add(margin)))
             })
             .collect();
+        shown.sort_unstable();
+        let mut shown = shown.into_iter().peekable();
+        let mut until = 0;
         let mut data = Vec::new();
-        for (index, line) in self
+        for (text, number) in self
             .info
             .data
             .split_inclusive(|&byte| byte == b'\n')
-            .enumerate()
+            .zip(1_usize..)
         {
-            let number = index.saturating_add(1);
-            if shown
-                .iter()
-                .any(|&(first, last)| (first..=last).contains(&number))
-            {
-                data.extend_from_slice(line);
-            } else if line.ends_with(b"\n") {
+            while let Some((_, last)) = shown.next_if(|&(first, _)| first <= number) {
+                until = until.max(last);
+            }
+            if number <= until {
+                data.extend_from_slice(text);
+            } else if text.ends_with(b"\n") {
                 data.push(b'\n');
             }
         }

@@ -88,9 +88,12 @@ impl Error {
     /// Whether the daemon says that a path does not exist, in answer to a read or stat.
     #[must_use]
     pub fn is_no_such_file(&self) -> bool {
-        // There is no code for it: the text of ENOENT in Go is all that comes.
-        self.status()
-            .is_some_and(|status| status.message.ends_with("no such file or directory"))
+        // There is no code for it: Go's text for a failed open(2) or lstat(2) is all that comes. The start tells it from
+        // the failure of a step that would make the file.
+        self.status().is_some_and(|Status { message, .. }| {
+            (message.starts_with("open ") || message.starts_with("lstat "))
+                && message.ends_with(": no such file or directory")
+        })
     }
 
     /// What gRPC made of a failed call.

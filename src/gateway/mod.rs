@@ -25,6 +25,8 @@ mod result;
 mod session;
 mod source;
 mod status;
+#[cfg(test)]
+mod tests;
 
 pub use caps::{Capabilities, Capability, Scope, Unsupported, support};
 pub use client::{Client, Ended};

@@ -61,10 +61,12 @@ struct Version {
 }
 
 impl Worker {
-    /// The version of BuildKit as it names itself, for people to read: `v0.13.2`, or anything else. Never decide by it.
+    /// The version of BuildKit as it names itself, for people to read. Never decide by it: Docker Engine as Debian builds
+    /// it, for one, names none, or `v0.0.0+unknown`, which counts as none here.
     #[must_use]
     pub fn version(&self) -> Option<&str> {
-        Some(self.version.version.as_str()).filter(|version| !version.is_empty())
+        Some(self.version.version.as_str())
+            .filter(|version| !version.is_empty() && !version.starts_with("v0.0.0"))
     }
 }
 

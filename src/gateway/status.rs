@@ -69,7 +69,7 @@ impl Status {
         self
     }
 
-    /// Whether this says that a subrequest or frontend capability is unknown: the exact subrequest's name, if so.
+    /// The name of the subrequest, if this says that one is unknown.
     #[must_use]
     pub fn unsupported_subrequest(&self) -> Option<String> {
         self.details.iter().find_map(|detail| match detail.typed() {
@@ -78,24 +78,49 @@ impl Status {
         })
     }
 
-    /// Makes the encoded status fit into `limit` bytes: drops the largest details first, then the message's end. An error
-    /// without its excerpt is better than none.
+    /// With another code if this one says that all is well: the daemon would take it for neither result nor error.
+    #[must_use]
+    pub(super) fn into_failure(mut self) -> Self {
+        if self.code == 0 {
+            self.code = UNKNOWN;
+        }
+        self
+    }
+
+    /// Makes the encoded status fit into `limit` bytes: drops the largest details, and cuts the message where even
+    /// that alone is too long. An error without its excerpt is better than none.
     #[must_use]
     pub(super) fn bounded(mut self, limit: usize) -> Self {
-        while self.encoded_len() > limit {
-            let largest = (0..self.details.len())
-                .max_by_key(|&i| self.details.get(i).map(Message::encoded_len));
-            if let Some(largest) = largest {
-                self.details.remove(largest);
-            } else {
-                let mut end = self.message.len().min(limit).saturating_sub(64);
-                while !self.message.is_char_boundary(end) {
-                    end = end.saturating_sub(1);
-                }
-                self.message.truncate(end);
-                break;
-            }
+        // Around each field are its tag and length; the code is as much again.
+        const AROUND: usize = 16;
+        let mut end = self.message.len().min(limit.saturating_sub(2 * AROUND));
+        while !self.message.is_char_boundary(end) {
+            end = end.saturating_sub(1);
         }
+        self.message.truncate(end);
+        let mut left = limit.saturating_sub(end.saturating_add(2 * AROUND));
+        let mut by_size: Vec<_> = self
+            .details
+            .iter()
+            .map(|detail| detail.encoded_len().saturating_add(AROUND))
+            .enumerate()
+            .map(|(index, size)| (size, index))
+            .collect();
+        by_size.sort_unstable();
+        let mut kept = std::collections::BTreeSet::new();
+        for (size, index) in by_size {
+            let Some(rest) = left.checked_sub(size) else {
+                break;
+            };
+            left = rest;
+            kept.insert(index);
+        }
+        let mut index = 0..;
+        self.details.retain(|_| {
+            index
+                .next()
+                .is_some_and(|index: usize| kept.contains(&index))
+        });
         self
     }
 }
