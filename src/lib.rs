@@ -3,9 +3,9 @@
 pub mod digest;
 pub mod dockerfile;
 pub mod fetch;
-pub mod reference;
+pub mod gateway;
 pub mod llb;
+pub mod reference;
 pub mod report;
 pub mod resolve;
 pub mod rewrite;
-pub mod gateway;
