@@ -28,6 +28,8 @@ pub mod media_type {
     pub const SIMPLE_SIGNING: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
     /// A Sigstore bundle.
     pub const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
+    /// No content: what an artifact has for a config.
+    pub const EMPTY: &str = "application/vnd.oci.empty.v1+json";
     /// A cosign signature as a referrer in the older layout (cosign's `--experimental-oci11`).
     pub const COSIGN_REFERRER: &str = "application/vnd.dev.cosign.artifact.sig.v1+json";
 }

@@ -21,6 +21,8 @@ pub const MAX_SIGNATURES: usize = 64;
 pub const MAX_BYTES: usize = 16 << 20;
 /// How many artifacts that turn out to be unusable are tried.
 const MAX_SKIPPED: usize = 64;
+/// How many artifacts are looked at.
+const MAX_ARTIFACTS: usize = 256;
 
 /// The predicate by which cosign marks a bundle that is an image's signature.
 const SIGN_PREDICATE: &str = "https://sigstore.dev/cosign/sign/v1";
@@ -86,8 +88,8 @@ pub fn collect(
         Err(error) if error.is_not_found() => {}
         Err(error) => return Err(error),
     }
-    for descriptor in gatherer.referrers(digest)? {
-        if gatherer.full() {
+    for (index, descriptor) in gatherer.referrers(digest)?.into_iter().enumerate() {
+        if gatherer.full(index) {
             break;
         }
         let result = gatherer
@@ -112,14 +114,15 @@ struct Gatherer<'a> {
 
 impl Gatherer<'_> {
     /// Whether enough was read; the first time it says so.
-    fn full(&mut self) -> bool {
+    fn full(&mut self, artifacts: usize) -> bool {
         let full = self.found.signatures.len() >= MAX_SIGNATURES
             || self.bytes >= MAX_BYTES
-            || self.found.skipped.len() >= MAX_SKIPPED;
+            || self.found.skipped.len() >= MAX_SKIPPED
+            || artifacts >= MAX_ARTIFACTS;
         if full && !self.stopped {
             self.stopped = true;
             self.found.skipped.push(format!(
-                "there are more than {MAX_SIGNATURES} artifacts or {} MiB of them; the rest was not read",
+                "there are more than {MAX_SIGNATURES} signatures, {MAX_ARTIFACTS} artifacts or {} MiB; the rest was not read",
                 MAX_BYTES >> 20
             ));
         }
@@ -146,7 +149,11 @@ impl Gatherer<'_> {
     /// Signature artifacts that refer to the image, the likeliest first, each once.
     fn referrers(&mut self, digest: &Digest) -> Result<Vec<Descriptor>, Error> {
         let mut all = Vec::new();
-        for artifact_type in [media_type::BUNDLE, media_type::COSIGN_REFERRER] {
+        for artifact_type in [
+            media_type::BUNDLE,
+            media_type::COSIGN_REFERRER,
+            media_type::EMPTY,
+        ] {
             let result = self
                 .client
                 .referrers(self.repository, digest, artifact_type);
@@ -158,10 +165,7 @@ impl Gatherer<'_> {
         }
         let mut known = BTreeSet::new();
         all.retain(|descriptor| {
-            let kind = descriptor.artifact_type.as_deref();
-            let signature =
-                kind.is_some_and(|kind| is_bundle(kind) || kind == media_type::COSIGN_REFERRER);
-            signature && known.insert(descriptor.digest.clone())
+            likely(descriptor.artifact_type.as_deref()) && known.insert(descriptor.digest.clone())
         });
         let predicate = |descriptor: &Descriptor| {
             descriptor
@@ -181,7 +185,7 @@ impl Gatherer<'_> {
             if !simple && !is_bundle(&layer.media_type) {
                 continue;
             }
-            if self.full() {
+            if self.full(0) {
                 break;
             }
             let mut annotations = layer.annotations;
@@ -242,6 +246,16 @@ impl RawSignature {
             }
         }
     }
+}
+
+/// Whether an artifact of this type may hold a signature; its layers then tell.
+///
+/// cosign writes a bundle into the fallback tag with the type of the artifact's empty config, as registries
+/// that know no `artifactType` of manifests list it too.
+fn likely(artifact_type: Option<&str>) -> bool {
+    artifact_type.is_none_or(|kind| {
+        is_bundle(kind) || kind == media_type::COSIGN_REFERRER || kind == media_type::EMPTY
+    })
 }
 
 /// Any version: which ones are good is for the verifier to say.

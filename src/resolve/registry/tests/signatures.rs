@@ -140,12 +140,14 @@ fn finds_both_kinds_in_all_places() {
         assert!(found.skipped.is_empty());
     }
 
-    // Only what says of itself that it is a signature; and the older layout as a referrer.
+    // Only what may be a signature; and the older layout as a referrer.
     let mut store = Store::default();
     let mut other = store.bundle(b"other");
     other["artifactType"] = json!("application/spdx+json");
-    let mut untyped = store.bundle(b"untyped");
-    untyped.as_object_mut().unwrap().remove("artifactType");
+    let plain = store.blob(b"no signature");
+    let plain = json!({"mediaType": "text/plain", "digest": plain});
+    let plain = store.manifest(None, &json!({"layers": [plain]}));
+    let untyped = json!({"mediaType": media_type::OCI_MANIFEST, "digest": plain});
     let layers = [store.simple(b"two", "S3")];
     let older = store.manifest(None, &json!({"layers": layers}));
     let older = json!({"mediaType": media_type::OCI_MANIFEST, "digest": older, "artifactType": media_type::COSIGN_REFERRER});
@@ -155,6 +157,20 @@ fn finds_both_kinds_in_all_places() {
         matches!(&found[..], [RawSignature::Cosign { signature, .. }] if signature == "S3"),
         "{found:?}"
     );
+}
+
+/// As cosign 2 and 3 write it where there is no referrers API.
+#[test]
+fn the_fallback_tag_may_have_the_type_of_the_config() {
+    for kind in [None, Some(media_type::EMPTY)] {
+        for place in [api(), fallback()] {
+            let mut store = Store::default();
+            let mut entry = store.bundle(b"{}");
+            entry["artifactType"] = json!(kind);
+            store.referrers(place, &[entry]);
+            assert_eq!(store.collect().unwrap().signatures, [bundle(b"{}")]);
+        }
+    }
 }
 
 #[test]
@@ -292,6 +308,24 @@ fn many_are_bounded() {
         .collect();
     store.referrers(api(), &list);
     assert_eq!(store.collect().unwrap().signatures.len(), 4);
+
+    // Many that are none are not all looked at.
+    let mut store = Store::default();
+    let list: Vec<Value> = (0..300)
+        .map(|n| {
+            let manifest = store.manifest(
+                None,
+                &json!({"layers": [], "annotations": {"n": n.to_string()}}),
+            );
+            json!({"mediaType": media_type::OCI_MANIFEST, "digest": manifest})
+        })
+        .collect();
+    store.referrers(api(), &list);
+    let server = store.serve();
+    let repository = Repository::new(&server.host(), "team/app").unwrap();
+    let found = collect(&mut Client::new(options()).unwrap(), &repository, &image()).unwrap();
+    assert_eq!((found.signatures.len(), found.skipped.len()), (0, 1));
+    assert_eq!(server.asked().len(), 2 + 256);
 
     // And many broken ones do not keep us busy.
     let mut store = Store::default();
