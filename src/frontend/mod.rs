@@ -17,7 +17,7 @@ mod options;
 mod requests;
 mod source;
 
-use std::{collections::BTreeMap, path::Path, process::ExitCode, time::Duration};
+use std::{collections::BTreeMap, ffi::OsString, io::Write as _, path::Path, time::Duration};
 
 use jiff::Timestamp;
 
@@ -29,7 +29,7 @@ use source::Sources;
 use crate::{
     dockerfile::{Dockerfile, syntax},
     fetch::{ImageConfig, Platform, Source},
-    gateway::{self, BuildResult, CacheOptionsEntry, Client, Session},
+    gateway::{self, BuildResult, CacheOptionsEntry, Client, Ended, Session},
     llb::audit::Expected,
     lock::{Evidence, Lock},
     pipeline::{self, Build, Outcome, PlatformOutcome},
@@ -44,27 +44,37 @@ pub const ORGANISATION: &str = "/etc/verified-dockerfile";
 /// How long handing over the outcome may take.
 const FAREWELL: Duration = Duration::from_secs(30);
 
-/// Runs one build for the BuildKit that started this process.
-pub async fn run(session: Session) -> ExitCode {
-    let client = match Client::connect_stdio().await {
-        Ok(client) => client,
-        Err(error) => {
-            eprintln!("verified-dockerfile: {error}");
-            return ExitCode::FAILURE;
-        }
+/// Runs one build for the BuildKit that started this process, and gives the exit status to leave with.
+///
+/// The status is 0 also for a refused build: the daemon has the error then, and would take another status for it.
+#[must_use]
+pub fn main(environment: impl IntoIterator<Item = (OsString, OsString)>) -> i32 {
+    let failed = |error: &dyn std::fmt::Display| {
+        // The daemon's log; nobody else sees it.
+        let _ = writeln!(std::io::stderr(), "verified-dockerfile: {error}");
+        1
     };
+    let session = match Session::from_env(environment) {
+        Ok(session) => session,
+        Err(error) => return failed(&error),
+    };
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&error),
+    };
+    match runtime.block_on(run(&session)) {
+        Ok(_) => 0,
+        Err(error) => failed(&error),
+    }
+}
+
+async fn run(session: &Session) -> Result<Ended, gateway::Error> {
+    let client = Client::connect_stdio().await?;
     let mut files = BTreeMap::new();
-    let outcome = build(&client, &session, Path::new(ORGANISATION), Timestamp::now(), &mut files).await;
-    let ended = match outcome {
+    let outcome = build(&client, session, Path::new(ORGANISATION), Timestamp::now(), &mut files).await;
+    match outcome {
         Ok(result) => client.return_result(result, FAREWELL).await,
         Err(failure) => client.return_error(failure.into_status(&files), FAREWELL).await,
-    };
-    match ended {
-        Ok(_) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("verified-dockerfile: {error}");
-            ExitCode::FAILURE
-        }
     }
 }
 
@@ -112,7 +122,7 @@ async fn build(
     let dockerfile = match Dockerfile::parse(&sources.dockerfile) {
         Ok(dockerfile) => dockerfile,
         Err(error) => {
-            let finding = unreadable(&sources.filename, &error.to_string(), error.lines(), error.span());
+            let finding = unreadable(&sources.filename, &error.to_string(), error.lines, error.span);
             // The stock frontend's words are what users know; ours stand where it would build the file.
             return Err(untouched.complaint(contexts).await.unwrap_or(Failure::Findings(vec![finding])));
         }
@@ -137,7 +147,7 @@ async fn build(
     let mut outcome = match pipeline::run(&build, &resolver).await {
         Ok(outcome) => outcome,
         Err(error) => {
-            let finding = unreadable(&sources.filename, &error.to_string(), error.lines(), error.span());
+            let finding = unreadable(&sources.filename, &error.to_string(), error.lines, error.span);
             return Err(untouched.complaint(contexts).await.unwrap_or(Failure::Findings(vec![finding])));
         }
     };
@@ -276,7 +286,9 @@ fn option_failure(error: options::OptionError) -> Failure {
     Failure::Status(gateway::Status::new(error.to_string()))
 }
 
-fn unreadable(file: &str, cause: &str, lines: (usize, usize), span: crate::dockerfile::Span) -> Finding {
+/// The finding for a Dockerfile that cannot be read.
+#[must_use]
+pub fn unreadable(file: &str, cause: &str, lines: (usize, usize), span: crate::dockerfile::Span) -> Finding {
     let line = |line: usize| u32::try_from(line).unwrap_or(u32::MAX);
     Finding {
         kind: Kind::Dockerfile,

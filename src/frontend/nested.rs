@@ -176,7 +176,7 @@ pub async fn with_own_file(
     let renamed = references.into_iter().chain(attested).map(|reference| {
         let (theirs, own) = (&theirs, &own);
         async move {
-            let Some(bytes) = &reference.definition else { return Ok(()) };
+            let Some(bytes) = &reference.definition else { return Ok::<(), Failure>(()) };
             let mut definition = Definition::decode(bytes).map_err(|error| {
                 Failure::Gateway(Error::Answer { call: "Solve", reason: error.to_string() })
             })?;

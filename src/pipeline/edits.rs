@@ -101,7 +101,7 @@ fn split_add(
         .filter(|fetch| fetch.place.instruction == instruction)
         .any(|fetch: &Fetch| !matches!(fetch.source, Source::Http { .. }));
     // Contents of heredocs follow the instruction; they would stay with the last of the ADDs.
-    let heredocs = build.dockerfile.instructions().get(instruction).is_none_or(|node| !node.heredocs().is_empty());
+    let heredocs = build.dockerfile.instruction(instruction).is_none_or(|node| node.heredocs().len() > 0);
     if others || heredocs {
         return None;
     }
@@ -185,8 +185,16 @@ fn quoted(word: &str, json: bool) -> Option<String> {
 #[must_use]
 pub fn without_syntax(bytes: &[u8]) -> Vec<u8> {
     let Some(directive) = syntax::detect(bytes) else { return bytes.to_vec() };
-    let Span { start, end } = directive.line_span;
-    match (bytes.get(..start), bytes.get(end..)) {
+    // A JSON object is no Dockerfile that stock BuildKit could build.
+    if directive.line == 0 {
+        return bytes.to_vec();
+    }
+    let Span { start, end } = directive.span;
+    let newline = |part: &[u8]| part.iter().position(|byte| *byte == b'\n');
+    let begin = bytes.get(..start).and_then(|before| before.iter().rposition(|byte| *byte == b'\n'));
+    let begin = begin.map_or(0, |at| at.saturating_add(1));
+    let end = bytes.get(end..).and_then(newline).map_or(bytes.len(), |at| end.saturating_add(at).saturating_add(1));
+    match (bytes.get(..begin), bytes.get(end..)) {
         (Some(before), Some(after)) => [before, after].concat(),
         _ => bytes.to_vec(),
     }
@@ -213,6 +221,14 @@ mod tests {
             assert_eq!(git_at_commit(url, c).unwrap(), pinned, "{url}");
         }
         assert_eq!(git_at_commit("https://h.test/r.git?subdir=a%2fb", c), None);
+    }
+
+    #[test]
+    fn the_line_that_names_the_frontend_goes_as_a_whole() {
+        let file = b"#!/bin/x\n# syntax=r.test/org/verified-dockerfile\r\n# escape=`\nFROM a\n";
+        assert_eq!(without_syntax(file), b"#!/bin/x\n# escape=`\nFROM a\n");
+        assert_eq!(without_syntax(b"# syntax=a"), b"");
+        assert_eq!(without_syntax(b"FROM a\n"), b"FROM a\n");
     }
 
     #[test]
