@@ -1,6 +1,6 @@
 //! `verified.toml` into a [`Layer`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
 
@@ -147,22 +147,20 @@ impl Layer {
     }
 }
 
-/// The paths that [`Layer::parse`] will read, for callers that must fetch them first. Each was checked by [`relative`].
+/// The paths that [`Layer::parse`] will read, sorted, for callers that must fetch them first. Each was checked by [`relative`].
 ///
 /// # Errors
 /// What is wrong in the file's frame or its keys.
 pub fn files_needed(bytes: &[u8], file: &str) -> Result<Vec<String>, FileError> {
     let source = Source::new(bytes, file)?;
     let document = source.document("policy")?;
-    let mut paths = Vec::new();
+    let mut paths = BTreeSet::new();
     for (_, from, _) in key_sources(&Table::top(&source, document.as_table()))? {
-        if let KeySource::Path(path) = from
-            && !paths.contains(&path)
-        {
-            paths.push(path);
+        if let KeySource::Path(path) = from {
+            paths.insert(path);
         }
     }
-    Ok(paths)
+    Ok(paths.into_iter().collect())
 }
 
 enum KeySource {

@@ -1,6 +1,6 @@
 //! TOML read without forgiveness, for the policy and the lock: every key known, every type exact, every error with its place.
 
-use std::{fmt, ops::Range};
+use std::{collections::BTreeSet, fmt, ops::Range};
 
 use jiff::civil::Date;
 use toml_edit::{Document, Item, TableLike, Value};
@@ -43,31 +43,40 @@ pub(crate) struct Spanned<T> {
 }
 
 /// A file's name and text, from which errors and line numbers are made.
-#[derive(Clone, Copy)]
 pub(crate) struct Source<'a> {
-    pub file: &'a str,
-    pub text: &'a str,
+    file: &'a str,
+    text: &'a str,
+    /// Where lines end, so that each rule's line is found without reading the file again.
+    newlines: Vec<usize>,
 }
 
 impl<'a> Source<'a> {
     /// Takes `bytes` as UTF-8 text of bounded size.
     pub fn new(bytes: &'a [u8], file: &'a str) -> Result<Self, FileError> {
-        let whole = Self { file, text: "" };
-        if bytes.len() > MAX_FILE {
-            return Err(whole.error(0..0, format!("the file has more than {MAX_FILE} bytes")));
-        }
-        match std::str::from_utf8(bytes) {
-            Ok(text) => Ok(Self { file, text }),
+        let (text, error) = match std::str::from_utf8(bytes) {
+            Ok(text) => (text, None),
             Err(error) => {
                 let at = error.valid_up_to();
                 let text = bytes
                     .get(..at)
                     .and_then(|good| std::str::from_utf8(good).ok());
-                let good = Self {
-                    file,
-                    text: text.unwrap_or(""),
-                };
-                Err(good.error(at..at, "the file is not UTF-8 text from here on".to_owned()))
+                (text.unwrap_or(""), Some(at))
+            }
+        };
+        let newlines = text.match_indices('\n').map(|(at, _)| at).collect();
+        let source = Self {
+            file,
+            text,
+            newlines,
+        };
+        if bytes.len() > MAX_FILE {
+            return Err(source.error(0..0, format!("the file has more than {MAX_FILE} bytes")));
+        }
+        match error {
+            None => Ok(source),
+            Some(at) => {
+                let message = "the file is not UTF-8 text from here on".to_owned();
+                Err(source.error(at..at, message))
             }
         }
     }
@@ -111,15 +120,8 @@ impl<'a> Source<'a> {
 
     /// The line of the byte at `offset`, from 1.
     pub fn line(&self, offset: usize) -> usize {
-        let before = self
-            .text
-            .as_bytes()
-            .get(..offset)
-            .unwrap_or(self.text.as_bytes());
-        before
-            .iter()
-            .filter(|byte| **byte == b'\n')
-            .count()
+        self.newlines
+            .partition_point(|newline| *newline < offset)
             .saturating_add(1)
     }
 }
@@ -288,6 +290,7 @@ impl<'a> Table<'a> {
             return Ok(None);
         };
         let mut texts: Vec<Spanned<&str>> = Vec::new();
+        let mut seen = BTreeSet::new();
         for value in array.value {
             let span = value.span().unwrap_or_else(|| array.span.clone());
             let Some(text) = value.as_str() else {
@@ -295,7 +298,7 @@ impl<'a> Table<'a> {
                     self.error(span, format!("`{key}` {} is a list of texts", self.place()))
                 );
             };
-            if texts.iter().any(|other| other.value == text) {
+            if !seen.insert(text) {
                 return Err(self.error(span, format!("`{}` is in `{key}` twice", shown(text))));
             }
             texts.push(Spanned { value: text, span });

@@ -299,6 +299,19 @@ fn message_signatures_over_files() {
             bytes: None,
         };
         refused(bundle::verify(&bad, &bundle, &keys));
+        if name == "p384" {
+            use sha2::Digest as _;
+            let sha384 = sha2::Sha384::digest(&blob);
+            let hex: String = sha384.iter().map(|byte| format!("{byte:02x}")).collect();
+            let sha384: Digest = format!("sha384:{hex}").parse().unwrap();
+            for bytes in [None, Some(blob.as_slice())] {
+                let by_digest = Artifact::File {
+                    digest: &sha384,
+                    bytes,
+                };
+                assert_eq!(bundle::verify(&by_digest, &bundle, &keys), Ok(&keys[1]));
+            }
+        }
         let long: Digest = format!("sha512:{}", "0".repeat(128)).parse().unwrap();
         let long = Artifact::File {
             digest: &long,
