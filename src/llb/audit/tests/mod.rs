@@ -4,6 +4,7 @@
 mod accepted;
 mod random;
 mod refused;
+mod stock;
 mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
