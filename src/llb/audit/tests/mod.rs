@@ -388,6 +388,7 @@ impl Draft {
                 session: "sid".to_owned(),
                 digest: digest("layout"),
             }]),
+            own: BTreeSet::new(),
             files: vec![SourceFile {
                 filename: "Dockerfile".to_owned(),
                 data: DOCKERFILE.to_vec(),
