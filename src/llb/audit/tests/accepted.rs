@@ -134,6 +134,9 @@ const CASES: &[(&str, Change)] = &[
     ("writable mount without output", |d| {
         d.exec().mounts[1].readonly = false
     }),
+    ("secret of an older BuildKit", |d| {
+        d.exec().mounts[3].input = 0
+    }),
     ("secret without output", |d| d.exec().mounts[3].output = -1),
     ("command on an empty root", |d| {
         d.exec().mounts[0].input = -1

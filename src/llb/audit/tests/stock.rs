@@ -21,6 +21,9 @@ struct Stock {
 }
 
 const ALL: Stock = stock!("all");
+/// The oldest BuildKit that is supported (Docker 26).
+const OLD: Stock = stock!("all-v0.13");
+const OLD_DEMANDS: Stock = stock!("demands-v0.13");
 const DEMANDS: Stock = stock!("demands");
 const GIT: Stock = stock!("git");
 const HTTP: Stock = stock!("http");
@@ -255,4 +258,28 @@ fn our_sources_have_the_ids_of_stock_ones() {
     let mut graph = Graph::default();
     let output = graph.local(&local, "");
     assert_eq!(graph.finish(&output).nodes[0], loader.nodes[0]);
+}
+
+#[test]
+fn graphs_of_the_oldest_buildkit_are_read_alike() {
+    let report = OLD.audit().unwrap();
+    assert_eq!((report.operations, report.execs.len()), (24, 4));
+    let escapes = OLD_DEMANDS.audit().unwrap_err();
+    let mut lines: Vec<_> = escapes
+        .iter()
+        .map(|escape| (escape.lines[0].start, escape.kind))
+        .collect();
+    lines.sort_unstable();
+    assert_eq!(lines, [2, 3, 4].map(|line| (line, EscapeKind::Exec)));
+}
+
+#[test]
+fn our_remote_context_is_the_stock_one() {
+    let bytes = include_bytes!("../../../../testdata/llb/context.llb");
+    let stock = Definition::decode(bytes).unwrap();
+    let mut graph = Graph::default();
+    let archive = graph.http("https://files.example.com/a.tar.gz", None, "context", "");
+    let unpacked = graph.unpack(&archive, "context", "").unwrap();
+    let part = graph.subdirectory(&unpacked, "docs/x", "").unwrap();
+    assert_eq!(graph.finish(&part).nodes, stock.nodes);
 }
