@@ -19,13 +19,23 @@ struct Row<'a> {
     next: &'a str,
 }
 
+/// The findings as [`render`] writes them.
+#[must_use]
+pub fn value(findings: &[Finding]) -> serde_json::Value {
+    serde_json::Value::Array(rows(findings).iter().filter_map(|row| serde_json::to_value(row).ok()).collect())
+}
+
 /// The findings as a JSON array of objects with the fields `kind`, `file`, `start_line`,
 /// `end_line` (1-based; absent when the finding is about no line), `subject`, `cause`, `next`.
 ///
 /// # Errors
 /// Only when the serializer fails, which it does for no value of these types.
 pub fn render(findings: &[Finding]) -> serde_json::Result<String> {
-    let rows: Vec<Row<'_>> = findings
+    serde_json::to_string_pretty(&rows(findings))
+}
+
+fn rows(findings: &[Finding]) -> Vec<Row<'_>> {
+    findings
         .iter()
         .map(|finding| Row {
             kind: finding.kind,
@@ -36,6 +46,5 @@ pub fn render(findings: &[Finding]) -> serde_json::Result<String> {
             cause: &finding.cause,
             next: &finding.next,
         })
-        .collect();
-    serde_json::to_string_pretty(&rows)
+        .collect()
 }

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use serde::Serialize;
 
+pub mod explain;
 pub mod json;
 pub mod text;
 

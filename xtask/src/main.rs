@@ -1,1 +1,44 @@
-fn main() {}
+//! Tasks of this project: `cargo xtask --help`.
+
+mod engine_command;
+mod image_command;
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Tasks of this project")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Real Docker engines to test against (root on Debian only)
+    #[command(subcommand)]
+    Engine(engine_command::Action),
+    /// Build our image from a binary built here, without Docker
+    Image(image_command::Arguments),
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().task {
+        Task::Engine(action) => engine_command::run(action),
+        Task::Image(arguments) => image_command::run(&arguments),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("error: {error}");
+        ExitCode::FAILURE
+    })
+}
+
+/// The folder of the workspace.
+fn workspace() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_owned()
+}

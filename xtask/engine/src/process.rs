@@ -1,0 +1,164 @@
+//! Running programs within a time limit.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    os::unix::process::CommandExt,
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::Result;
+
+/// What a program did.
+#[derive(Debug, Clone)]
+pub struct Finished {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// Its standard output; bytes that are no UTF-8 are replaced.
+    pub stdout: String,
+    /// Its standard error; bytes that are no UTF-8 are replaced.
+    pub stderr: String,
+}
+
+impl Finished {
+    /// Itself if the program ended with exit code 0.
+    ///
+    /// # Errors
+    /// With what the program printed, if it did not.
+    pub fn success(self) -> Result<Self> {
+        if self.status.success() {
+            return Ok(self);
+        }
+        Err(format!(
+            "ended with {}:\n{}{}",
+            self.status, self.stdout, self.stderr
+        )
+        .into())
+    }
+}
+
+/// Runs `command` with `input` as its standard input, and ends it with all its children after `limit`.
+///
+/// # Errors
+/// If it cannot be started or does not end in time. A failing exit code is no error.
+pub fn run(command: &mut Command, input: &[u8], limit: Duration) -> Result<Finished> {
+    let name = describe(command);
+    let mut child =
+        start(command, Stdio::piped()).map_err(|error| format!("cannot run {name}: {error}"))?;
+    let stdin = child.stdin.take();
+    let input = input.to_vec();
+    thread::spawn(move || {
+        // A program may end without reading all of its input.
+        stdin.map(|mut stdin| stdin.write_all(&input))
+    });
+    let stdout = collect(child.stdout.take());
+    let stderr = collect(child.stderr.take());
+    let status = wait(&mut child, limit)?
+        .ok_or_else(|| format!("{name} did not end within {} s", limit.as_secs()))?;
+    Ok(Finished {
+        status,
+        stdout: stdout.join().unwrap_or_default(),
+        stderr: stderr.join().unwrap_or_default(),
+    })
+}
+
+/// Runs `command` and gives each line that it prints to `line` as soon as it is there.
+///
+/// # Errors
+/// If it cannot be started, does not end in time, or ends with another exit code than 0.
+pub fn follow(command: &mut Command, limit: Duration, mut line: impl FnMut(&str)) -> Result<()> {
+    let name = describe(command);
+    let mut child =
+        start(command, Stdio::null()).map_err(|error| format!("cannot run {name}: {error}"))?;
+    let (sender, receiver) = mpsc::channel();
+    for stream in [
+        child
+            .stdout
+            .take()
+            .map(|stream| Box::new(stream) as Box<dyn Read + Send>),
+        child
+            .stderr
+            .take()
+            .map(|stream| Box::new(stream) as Box<dyn Read + Send>),
+    ]
+    .into_iter()
+    .flatten()
+    {
+        let sender = sender.clone();
+        thread::spawn(move || {
+            BufReader::new(stream)
+                .lines()
+                .map_while(|line| line.ok())
+                .try_for_each(|line| sender.send(line))
+        });
+    }
+    drop(sender);
+    let end = Instant::now() + limit;
+    let mut last = Vec::new();
+    while let Ok(text) = receiver.recv_timeout(end.saturating_duration_since(Instant::now())) {
+        line(&text);
+        last.push(text);
+        if last.len() > 20 {
+            last.remove(0);
+        }
+    }
+    let status = wait(&mut child, end.saturating_duration_since(Instant::now()))?
+        .ok_or_else(|| format!("{name} did not end within {} s", limit.as_secs()))?;
+    if status.success() {
+        return Ok(());
+    }
+    Err(format!("{name} ended with {status}:\n{}", last.join("\n")).into())
+}
+
+fn describe(command: &Command) -> String {
+    let mut words = vec![command.get_program().to_string_lossy().into_owned()];
+    words.extend(
+        command
+            .get_args()
+            .map(|word| word.to_string_lossy().into_owned()),
+    );
+    words.join(" ")
+}
+
+fn start(command: &mut Command, stdin: Stdio) -> std::io::Result<Child> {
+    // A process group of its own, so that its children can be ended with it.
+    command
+        .stdin(stdin)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .spawn()
+}
+
+fn collect(stream: Option<impl Read + Send + 'static>) -> thread::JoinHandle<String> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        if let Some(mut stream) = stream {
+            // What was read before an error is still worth showing.
+            let _ = stream.read_to_end(&mut bytes);
+        }
+        String::from_utf8_lossy(&bytes).into_owned()
+    })
+}
+
+/// Waits for the end of `child`; ends its process group and gives `None` after `limit`.
+fn wait(child: &mut Child, limit: Duration) -> Result<Option<ExitStatus>> {
+    let end = Instant::now() + limit;
+    let mut pause = Duration::from_millis(1);
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(Some(status));
+        }
+        if Instant::now() >= end {
+            Command::new("kill")
+                .args(["-KILL", "--", &format!("-{}", child.id())])
+                .status()?;
+            child.wait()?;
+            return Ok(None);
+        }
+        thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(20));
+    }
+}

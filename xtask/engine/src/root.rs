@@ -1,0 +1,132 @@
+//! The root file system of a suite, made once by `debootstrap` and kept.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use sha2::{Digest, Sha256};
+
+use crate::{Result, Suite, process};
+
+const BOOTSTRAP_LIMIT: Duration = Duration::from_secs(20 * 60);
+const APT_LIMIT: Duration = Duration::from_secs(5 * 60);
+const PROGRESS: Duration = Duration::from_secs(10);
+const SCRIPTS: &str = "/usr/share/debootstrap/scripts";
+
+/// The root of `suite` in `cache`, which is made first if it is not there.
+///
+/// The caller holds the suite's lock.
+pub(crate) fn ensure(cache: &Path, suite: Suite) -> Result<PathBuf> {
+    let packages = suite.packages();
+    let key = Sha256::digest(format!("{suite} {packages}"));
+    let key: String = key
+        .iter()
+        .take(6)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let root = cache.join(format!("{suite}-{key}"));
+    if root.is_dir() {
+        return Ok(root);
+    }
+    require_debian()?;
+    install_debootstrap()?;
+    let part = cache.join(format!("{suite}-{key}.part"));
+    if part.exists() {
+        fs::remove_dir_all(&part)?;
+    }
+    let (mirror, proxy) = (mirror()?, proxy());
+    let script = if Path::new(SCRIPTS).join(suite.name()).exists() {
+        suite.name()
+    } else {
+        "sid"
+    };
+    let start = Instant::now();
+    eprintln!(
+        "{suite}: bootstrapping {} (once; one or two minutes, about 1 GB)",
+        root.display()
+    );
+    let mut told = start;
+    let mut command = Command::new("debootstrap");
+    command.args([
+        "--variant=minbase",
+        &format!("--include={packages}"),
+        suite.name(),
+    ]);
+    command
+        .arg(&part)
+        .arg(mirror)
+        .arg(Path::new(SCRIPTS).join(script));
+    if let Some(proxy) = proxy {
+        command.env("http_proxy", &proxy).env("https_proxy", proxy);
+    }
+    process::follow(&mut command, BOOTSTRAP_LIMIT, |line| {
+        if told.elapsed() > PROGRESS {
+            told = Instant::now();
+            eprintln!("{suite}: {:3} s  {line}", start.elapsed().as_secs());
+        }
+    })?;
+    // Only now does it count as made.
+    fs::rename(&part, &root)?;
+    // Hundreds of megabytes of packages that nothing installs again.
+    let _ = fs::remove_dir_all(root.join("var/cache/apt/archives"));
+    Ok(root)
+}
+
+fn require_debian() -> Result<()> {
+    let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
+    if !release.lines().any(|line| line == "ID=debian") {
+        return Err("an engine can be brought up on Debian only".into());
+    }
+    Ok(())
+}
+
+fn install_debootstrap() -> Result<()> {
+    if Path::new(SCRIPTS).is_dir() {
+        return Ok(());
+    }
+    eprintln!("installing debootstrap");
+    let apt = |words: &[&str]| {
+        process::run(
+            Command::new("apt-get")
+                .args(words)
+                .env("DEBIAN_FRONTEND", "noninteractive"),
+            &[],
+            APT_LIMIT,
+        )?
+        .success()
+    };
+    apt(&["update"])?;
+    apt(&["install", "-y", "--no-install-recommends", "debootstrap"])?;
+    Ok(())
+}
+
+/// The archive that the machine itself installs from.
+fn mirror() -> Result<String> {
+    let format = "$(RELEASE) $(REPO_URI)";
+    let mut command = Command::new("apt-get");
+    command.args(["indextargets", "--format", format, "Created-By: Packages"]);
+    let targets = process::run(&mut command, &[], APT_LIMIT)?
+        .success()?
+        .stdout;
+    // `bookworm-security` and the like are other archives.
+    targets
+        .lines()
+        .filter_map(|line| line.split_once(' '))
+        .find(|(release, uri)| {
+            !release.contains('-') && !release.contains('/') && uri.starts_with("http")
+        })
+        .map(|(_, uri)| uri.to_owned())
+        .ok_or_else(|| "apt has no Debian archive configured".into())
+}
+
+/// The proxy that apt is configured to use, if any.
+fn proxy() -> Option<String> {
+    let mut command = Command::new("apt-config");
+    command.args(["dump", "--format", "%v%n", "Acquire::http::Proxy"]);
+    let value = process::run(&mut command, &[], APT_LIMIT).ok()?.stdout;
+    Some(value.lines().next()?.trim().to_owned())
+        .filter(|proxy| !proxy.is_empty() && proxy != "DIRECT")
+}
