@@ -318,8 +318,14 @@ fn mount_problem(mount: &Mount, inputs: usize, outputs: &mut usize) -> Option<&'
     if !mount.result_id.is_empty() {
         return Some("takes a result of the gateway protocol");
     }
-    let with_input = matches!(mount.mount_type, MountType::Bind | MountType::Cache);
-    let input = usize::try_from(mount.input).is_ok_and(|input| with_input && input < inputs);
+    let input = match mount.mount_type {
+        MountType::Bind | MountType::Cache => {
+            usize::try_from(mount.input).is_ok_and(|input| input < inputs)
+        }
+        // Older client/llb leaves 0 there; the daemon mounts the secret or agent instead.
+        MountType::Secret | MountType::Ssh => mount.input == 0 && inputs > 0,
+        MountType::Tmpfs => false,
+    };
     if mount.input != -1 && !input {
         return Some("names an input that the operation does not have");
     }

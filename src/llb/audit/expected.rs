@@ -24,6 +24,9 @@ pub struct Expected {
     pub locals: BTreeMap<String, BTreeSet<String>>,
     /// Images in the client's OCI layouts.
     pub oci_layouts: BTreeSet<OciPin>,
+    /// Sources that are accepted by the operation's id: those of the definition that BuildKit mounts as the
+    /// frontend's own image. It runs already, and a daemon may name it without a digest.
+    pub own: BTreeSet<Digest>,
     /// The files that operations may come from: the rewritten Dockerfile, and the files of other graphs that
     /// the client hands in.
     pub files: Vec<SourceFile>,

@@ -201,6 +201,15 @@ impl Walk<'_> {
     }
 
     fn operation(&mut self, at: At<'_>, op: &Op, depth: usize, out: &mut Refusals) -> Outputs {
+        if let Some(Kind::Source(fetch)) = &op.kind
+            && op.inputs.is_empty()
+            && self.expected.own.contains(at.id)
+        {
+            if depth == 0 {
+                self.report.sources.push(source::own(at, fetch));
+            }
+            return Some(1);
+        }
         if op
             .constraints
             .as_ref()

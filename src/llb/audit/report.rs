@@ -147,6 +147,8 @@ pub enum SourceKind {
     Local,
     /// The client's OCI layout.
     OciLayout,
+    /// The frontend's own image.
+    Own,
 }
 
 /// A source of the graph.

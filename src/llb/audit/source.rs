@@ -30,6 +30,18 @@ pub(super) fn platform_specific(identifier: &str) -> bool {
     identifier.starts_with("docker-image://") || identifier.starts_with("oci-layout://")
 }
 
+/// A source that was expected as the very operation it is.
+pub(super) fn own(at: At<'_>, source: &SourceOp) -> SeenSource {
+    SeenSource {
+        op: at.id.clone(),
+        kind: SourceKind::Own,
+        identifier: source.identifier.clone(),
+        pin: None,
+        submodules: false,
+        lines: at.lines.to_vec(),
+    }
+}
+
 /// What is fetched, unless there is no way to say; refusals go to `out`.
 pub(super) fn judge(
     at: At<'_>,

@@ -38,7 +38,7 @@ pub struct Git {
     pub subdir: String,
     /// Whether `.git` is there too.
     pub keep_git_dir: bool,
-    /// Whether submodules are left out; daemons before BuildKit v0.24 fetch them all the same.
+    /// Whether submodules are left out; daemons before BuildKit v0.24 cannot, and refuse the graph.
     pub skip_submodules: bool,
     /// Host keys for SSH, in the form of `known_hosts`.
     pub known_ssh_hosts: Option<String>,

@@ -65,7 +65,7 @@ message! {
 message! {
     /// A graph as it is sent; [`crate::llb::Definition`] is the form to work with.
     WireDefinition {
-        /// The operations, each a marshalled [`Op`]; the last one is the terminal.
+        /// The operations, each a marshalled `Op`; the last one is the terminal.
         1 def: Vec<Bytes>,
         /// By operation id.
         2 metadata: BTreeMap<String, OpMetadata>,

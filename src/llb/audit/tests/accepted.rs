@@ -134,6 +134,9 @@ const CASES: &[(&str, Change)] = &[
     ("writable mount without output", |d| {
         d.exec().mounts[1].readonly = false
     }),
+    ("secret of an older BuildKit", |d| {
+        d.exec().mounts[3].input = 0
+    }),
     ("secret without output", |d| d.exec().mounts[3].output = -1),
     ("command on an empty root", |d| {
         d.exec().mounts[0].input = -1
@@ -271,4 +274,23 @@ fn the_policy_decides_about_commands() {
         EscapeKind::Exec,
         "no rule",
     );
+}
+
+#[test]
+fn the_own_image_is_accepted_by_its_id() {
+    let mut draft = Draft::new();
+    draft.identifier(IMAGE, "docker-image://docker.io/org/frontend:1");
+    let id = draft.definition().nodes[IMAGE].id().clone();
+    assert_refused("not own", draft.audit(), EscapeKind::Digest, "no digest");
+    draft.expected.own.insert(id);
+    assert_eq!(draft.audit().unwrap().sources[0].kind, SourceKind::Own);
+    // By its id, so nothing in it may differ.
+    draft.attr(IMAGE, "image.resolvemode", "pull");
+    assert_refused("changed", draft.audit(), EscapeKind::Digest, "no digest");
+    // Only sources: a command is never accepted for its id.
+    let mut draft = Draft::new();
+    draft.exec().network = NetMode::Unset;
+    let id = draft.definition().nodes[RUN].id().clone();
+    draft.expected.own.insert(id);
+    assert_refused("command", draft.audit(), EscapeKind::Exec, "the network");
 }

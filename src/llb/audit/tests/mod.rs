@@ -4,6 +4,7 @@
 mod accepted;
 mod random;
 mod refused;
+mod stock;
 mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -387,6 +388,7 @@ impl Draft {
                 session: "sid".to_owned(),
                 digest: digest("layout"),
             }]),
+            own: BTreeSet::new(),
             files: vec![SourceFile {
                 filename: "Dockerfile".to_owned(),
                 data: DOCKERFILE.to_vec(),
