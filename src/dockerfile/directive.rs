@@ -143,42 +143,51 @@ pub struct SyntaxDirective {
 /// `syntax` count too.
 #[must_use]
 pub fn detect(file: &[u8]) -> Option<SyntaxDirective> {
-    let mut body = file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file);
-    let mut skipped = 0;
-    if body.starts_with(b"#!") {
-        let line = body
-            .iter()
-            .position(|byte| *byte == b'\n')
-            .map_or(body.len(), |newline| newline + 1);
-        body = body.get(line..).unwrap_or_default();
-        skipped = 1;
-    }
-    let start = file.len() - body.len();
     for marker in [b"#".as_slice(), b"//"] {
-        if let Some(found) = detect_lines(body, marker, start, skipped) {
+        if let Some(found) = detect_lines(file, marker, DirectiveName::Syntax) {
             return Some(found);
         }
     }
+    let (body, skipped) = body(file);
     let value = super::json::object_member(body, "syntax")?;
     Some(SyntaxDirective {
         reference: value.clone(),
         cmdline: value,
         span: Span {
-            start,
+            start: file.len() - body.len(),
             end: file.len(),
         },
         line: skipped,
     })
 }
 
+/// The `check` directive up to its first space, with its place, as `ParseDirective` finds it.
+pub(crate) fn check_options(file: &[u8]) -> Option<(String, Span, usize)> {
+    let found = detect_lines(file, b"#", DirectiveName::Check)?;
+    Some((found.reference, found.span, found.line))
+}
+
+/// The file without byte order mark and `#!` line, and how many lines that skips.
+fn body(file: &[u8]) -> (&[u8], usize) {
+    let body = file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file);
+    if !body.starts_with(b"#!") {
+        return (body, 0);
+    }
+    let line = body
+        .iter()
+        .position(|byte| *byte == b'\n')
+        .map_or(body.len(), |newline| newline + 1);
+    (body.get(line..).unwrap_or_default(), 1)
+}
+
 fn detect_lines(
-    body: &[u8],
+    file: &[u8],
     marker: &'static [u8],
-    start: usize,
-    skipped: usize,
+    wanted: DirectiveName,
 ) -> Option<SyntaxDirective> {
+    let (body, skipped) = body(file);
     let mut directives = Directives::new(marker);
-    let mut offset = start;
+    let mut offset = file.len() - body.len();
     for (index, full) in body.split_inclusive(|byte| *byte == b'\n').enumerate() {
         let line = full.strip_suffix(b"\n").unwrap_or(full);
         if line.len() > MAX_LINE {
@@ -186,7 +195,7 @@ fn detect_lines(
         }
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         match directives.read(line) {
-            Line::Directive(DirectiveName::Syntax, (from, to)) => {
+            Line::Directive(name, (from, to)) if name == wanted => {
                 let value = super::text::lossy(line.get(from..to)?).into_owned();
                 return Some(SyntaxDirective {
                     reference: value.split(' ').next().unwrap_or_default().to_owned(),

@@ -7,7 +7,7 @@ use super::{
 
 /// A heredoc as its word announces it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Announced {
+pub(crate) struct Announced {
     /// The terminator; for COPY and ADD also the name of the file.
     pub name: String,
     /// No part of the name was quoted, so variables expand.
@@ -36,7 +36,7 @@ pub(super) fn in_line(line: &[u8]) -> Result<Vec<Announced>, ExpandError> {
 }
 
 /// `ParseHeredoc`: `^(\d*)<<(-?)\s*([^<]*)$`, and then a name that is one word.
-pub(super) fn parse(word: &[u8]) -> Result<Option<Announced>, ExpandError> {
+pub(crate) fn parse(word: &[u8]) -> Result<Option<Announced>, ExpandError> {
     let digits = word.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let Some(rest) = word.get(digits..).and_then(|rest| rest.strip_prefix(b"<<")) else {
         return Ok(None);

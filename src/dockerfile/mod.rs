@@ -23,9 +23,11 @@ use std::borrow::Cow;
 
 pub use directive::{Directive, DirectiveName, MAX_LINE};
 pub use error::{GRAMMAR, ParseError, ParseErrorKind};
+pub use text::lossy;
 
 /// Syntax detection, which happens before parsing and by rules of its own.
 pub mod syntax {
+    pub(crate) use super::directive::check_options;
     pub use super::directive::{SyntaxDirective, detect};
 }
 
@@ -323,6 +325,52 @@ impl<'d> Instruction<'d> {
             text: text::lossy(flag.text(this.text())),
             span: this.file_span(flag.start, flag.end),
         })
+    }
+
+    /// The bytes of the file that are `from..to` of a flag's value (counted behind the `=`, quotes and escapes removed).
+    /// The span ends right behind the last of them, before a closing quote.
+    #[must_use]
+    pub fn flag_value_span(&self, flag: usize, from: usize, to: usize) -> Span {
+        let (first, last) = self.node.flags;
+        let flags = self
+            .file
+            .arena
+            .flags
+            .get(first as usize..last as usize)
+            .unwrap_or_default();
+        let Some(raw) = flags.get(flag) else {
+            return self.span();
+        };
+        let line = self.text();
+        let (mut behind_equals, mut at) = (false, 0);
+        let mut span: Option<(usize, usize)> = None;
+        let mut end = raw.start as usize;
+        for item in
+            words::FlagChars::new(line, raw.start as usize, raw.end as usize, self.file.escape)
+        {
+            let words::FlagChar::Value(c, offset) = item else {
+                break;
+            };
+            if behind_equals {
+                let range = at..at + c.len_utf8();
+                at = range.end;
+                if range.end > from && range.start < to {
+                    span = Some((span.map_or(offset, |(start, _)| start), offset + 1));
+                }
+            }
+            end = offset + 1;
+            behind_equals |= c == '=';
+        }
+        let (start, end) = span.unwrap_or((end, end));
+        let first = self.file_offset(start);
+        Span {
+            start: first,
+            end: if end > start {
+                self.file_offset(end - 1) + 1
+            } else {
+                first
+            },
+        }
     }
 
     /// The words in order. ENV and LABEL have a name and a value for each pair; ONBUILD has none, see

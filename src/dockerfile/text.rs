@@ -50,8 +50,9 @@ fn decode_last(bytes: &[u8]) -> (char, usize) {
     (char::REPLACEMENT_CHARACTER, 1)
 }
 
-/// The bytes as characters, each invalid byte as its own U+FFFD (unlike [`String::from_utf8_lossy`]).
-pub(crate) fn lossy(bytes: &[u8]) -> Cow<'_, str> {
+/// The bytes as characters as Go takes them: each invalid byte is its own U+FFFD (unlike [`String::from_utf8_lossy`]).
+#[must_use]
+pub fn lossy(bytes: &[u8]) -> Cow<'_, str> {
     match std::str::from_utf8(bytes) {
         Ok(text) => Cow::Borrowed(text),
         Err(_) => {

@@ -40,8 +40,8 @@ impl Failure {
     #[must_use]
     pub fn into_status(self, files: &BTreeMap<String, Vec<u8>>) -> Status {
         match self {
-            Self::Status(status) => status,
-            Self::Gateway(error) => error.into_status(),
+            Self::Status(status) => quiet(status),
+            Self::Gateway(error) => quiet(error.into_status()),
             Self::Findings(findings) => {
                 let mut excerpts: Vec<(&str, (usize, usize))> = Vec::new();
                 for finding in &findings {
@@ -57,9 +57,21 @@ impl Failure {
                     .take(MAX_EXCERPTS)
                     .filter_map(|(file, lines)| Some(excerpt(file, files.get(file)?, lines)))
                     .collect();
-                Status::with_sources(report::build_message(&findings), &sources)
+                quiet(Status::with_sources(report::build_message(&findings), &sources))
             }
         }
+    }
+}
+
+/// An error that is about no line. Without any source BuildKit would show the line that names this frontend; with
+/// a source that has no lines it shows none.
+///
+/// Source: BuildKit `frontend/dockerfile/builder/build.go` (`forwardGateway`), `solver/errdefs/source.go` (`Print`).
+fn quiet(status: Status) -> Status {
+    if status.sources().is_empty() {
+        status.replace_sources(&[gateway::Source::dockerfile("", b"", [])])
+    } else {
+        status
     }
 }
 
@@ -95,7 +107,7 @@ pub fn at_own_lines(status: Status, filename: &str, rewritten: &Edited, original
             if original.len() > WHOLE_FILE { source.excerpt(MARGIN) } else { source }
         })
         .collect();
-    if sources.is_empty() { status } else { status.replace_sources(&sources) }
+    status.replace_sources(&sources)
 }
 
 #[cfg(test)]
@@ -128,6 +140,15 @@ mod tests {
         assert_eq!(sources[0].ranges[0].start.unwrap().line, 2);
         assert_eq!(sources[1].info.filename, "verified.toml");
         assert!(status.message.contains("Dockerfile:2: FROM a: no rule"), "{}", status.message);
+    }
+
+    #[test]
+    fn an_error_about_no_line_shows_none() {
+        let none = BTreeMap::new();
+        let status = Failure::Status(Status::new("no such target")).into_status(&none);
+        assert_eq!(status.sources().len(), 1);
+        assert!(status.sources()[0].ranges.is_empty());
+        assert_eq!(status.message, "no such target");
     }
 
     #[test]

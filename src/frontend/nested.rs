@@ -72,6 +72,7 @@ impl Nested<'_> {
             options.remove("contextkey");
         }
         options.insert("filename".to_owned(), self.sources.filename.clone());
+        known_capabilities(&mut options);
         options.entry("cmdline".to_owned()).or_default();
         for (key, value) in &built.contexts {
             options.insert(format!("context:{key}"), value.clone());
@@ -151,6 +152,19 @@ impl Nested<'_> {
             force_no_network: false,
         };
         self.solve(&untouched, None).await.err()
+    }
+}
+
+/// Leaves out the capabilities that a client only asks for where a frontend can pass the build on to a newer one. The
+/// nested frontend is the last one, and an older one would refuse what it does not know.
+///
+/// Source: BuildKit `frontend/dockerfile/builder/caps.go`: the suffix `+forward`.
+pub(super) fn known_capabilities(options: &mut BTreeMap<String, String>) {
+    let Some(caps) = options.get_mut("frontend.caps") else { return };
+    let kept: Vec<&str> = caps.split(',').filter(|cap| !cap.ends_with("+forward")).collect();
+    *caps = kept.join(",");
+    if caps.is_empty() {
+        options.remove("frontend.caps");
     }
 }
 
@@ -244,6 +258,16 @@ mod tests {
         let platforms = String::from_utf8(merged.metadata[PLATFORMS].clone()).unwrap();
         assert_eq!(platforms, r#"{"Platforms":[{"ID":"linux/s390x"},{"ID":"linux/amd64"}]}"#);
         assert!(merged.metadata.contains_key("containerimage.config/linux/s390x"));
+    }
+
+    #[test]
+    fn capabilities_to_pass_on_are_not_asked_of_the_last_frontend() {
+        let mut options = BTreeMap::from([("frontend.caps".to_owned(), "a.b,c+forward".to_owned())]);
+        known_capabilities(&mut options);
+        assert_eq!(options["frontend.caps"], "a.b");
+        options.insert("frontend.caps".to_owned(), "c+forward".to_owned());
+        known_capabilities(&mut options);
+        assert!(options.is_empty());
     }
 
     #[test]

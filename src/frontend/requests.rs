@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Failure, options::Options, reads_context, source::Sources};
+use super::{Failure, nested::known_capabilities, options::Options, reads_context, source::Sources};
 use crate::{
     gateway::{BuildResult, Client, SolveRequest},
     llb::{
@@ -37,6 +37,7 @@ pub async fn forward(
     raw.remove("source");
     // Otherwise the stock frontend would follow `# syntax=` back to us.
     raw.entry("cmdline".to_owned()).or_default();
+    known_capabilities(&mut raw);
     let mut result = client.solve(SolveRequest::frontend("dockerfile.v0", raw, inputs), PATIENCE).await?;
     if request == DESCRIBE {
         describe_own(&mut result);

@@ -79,12 +79,18 @@ pub async fn load(
     let lower = beside("dockerfile");
     let (policy, lock, evidence) = (beside("verified.toml"), format!("{filename}.lock"), format!("{filename}.evidence"));
     let ignore_name = format!("{filename}.dockerignore");
-    let mut wanted = vec![filename.clone(), ignore_name.clone(), policy.clone(), lock.clone(), evidence.clone()];
+    let mut wanted = vec![filename.clone(), ignore_name.clone(), policy.clone()];
     let is_default = filename.rsplit('/').next() == Some("Dockerfile");
     if is_default {
         wanted.push(lower.clone());
     }
-    let folder = open(client, &place, &wanted, &filename).await?;
+    // The lock and its evidence can be large, and change seldom: they are compared, and not sent in each build.
+    let large = [lock.clone(), evidence.clone()];
+    let (folder, side) = tokio::join!(
+        open(client, &place, &wanted, &filename, Transfer::Always),
+        open(client, &place, &large, &lock, Transfer::Changed),
+    );
+    let (folder, side) = (folder?, side?);
     let dockerfile = match read(client, &folder, &filename, MAX_DOCKERFILE).await {
         Ok(Some(bytes)) => bytes,
         Ok(None) => {
@@ -104,7 +110,7 @@ pub async fn load(
         ("lock", &lock, MAX_LOCK),
         ("evidence", &evidence, MAX_LOCK),
     ] {
-        if let Some(bytes) = read(client, &folder, path, limit).await? {
+        if let Some(bytes) = read(client, &side, path, limit).await? {
             project.insert(name.to_owned(), bytes);
         }
     }
@@ -118,7 +124,7 @@ pub async fn load(
             };
             let session = options.local_session(name).unwrap_or(session).to_owned();
             let place = Place::Local { name: name.to_owned(), session };
-            let folder = open(client, &place, &["verified.toml".to_owned()], "verified.toml").await?;
+            let folder = open(client, &place, &["verified.toml".to_owned()], "verified.toml", Transfer::Always).await?;
             (place, folder, "verified.toml".to_owned())
         }
     };
@@ -131,7 +137,7 @@ pub async fn load(
             paths.push(policy_path.clone());
             // A folder that only holds what was asked for has to be asked again.
             let folder = match policy_place {
-                Place::Local { .. } => open(client, &policy_place, &paths, &policy_path).await?,
+                Place::Local { .. } => open(client, &policy_place, &paths, &policy_path, Transfer::Always).await?,
                 Place::Definition(_) => policy_folder,
             };
             for key in keys {
@@ -153,8 +159,23 @@ fn local(options: &Options, session: &str) -> Place {
     }
 }
 
+/// When files of the client are sent.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Transfer {
+    /// In each build, as BuildKit does with a Dockerfile: an edit that keeps size and time must not be missed.
+    Always,
+    /// When size or time are others than those of the last build.
+    Changed,
+}
+
 /// Makes `place` readable. Of a client's folder only `paths` are transferred.
-async fn open(client: &Client, place: &Place, paths: &[String], name: &str) -> Result<Ref, Failure> {
+async fn open(
+    client: &Client,
+    place: &Place,
+    paths: &[String],
+    name: &str,
+    transfer: Transfer,
+) -> Result<Ref, Failure> {
     let definition = match place {
         Place::Definition(definition) => definition.clone(),
         Place::Local { name: local, session } => {
@@ -163,8 +184,9 @@ async fn open(client: &Client, place: &Place, paths: &[String], name: &str) -> R
                 name: local.clone(),
                 session: session.clone(),
                 follow_paths: paths.to_vec(),
-                shared_key_hint: local.clone(),
-                no_differ: true,
+                // Not the name alone: BuildKit's own transfer of the Dockerfile would undo ours, and ours its.
+                shared_key_hint: format!("verified-dockerfile {local} {}", paths.join(" ")),
+                no_differ: transfer == Transfer::Always,
                 ..Local::default()
             };
             let output = graph.local(&source, &format!("[internal] load {name} and what is beside it"));

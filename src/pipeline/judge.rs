@@ -8,7 +8,6 @@ use super::{Build, Memory, known_digest, place, subject};
 use crate::{
     digest::Digest,
     fetch::{Fetch, GitSource, MountKind, Network, Origin, Plan, Platform, RunStep, Source},
-    lock::Evidence,
     policy::{Pin, Replaced, RunNeeds, Subject, Verdict},
     reference::ImageReference,
     report::{Finding, Kind},
@@ -180,7 +179,8 @@ pub(super) async fn known_image<R: Resolve>(
             problem = None;
             match resolver.signatures(reference, &digest, fresh).await {
                 Ok(proofs) => {
-                    let mut live = Evidence::default();
+                    // Another layer may have been convinced by what is in the file.
+                    let mut live = build.evidence.clone();
                     for proof in proofs {
                         live.insert(digest.clone(), proof);
                     }

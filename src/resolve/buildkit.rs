@@ -134,15 +134,14 @@ impl Resolve for BuildKit<'_> {
             .resolve_image_config(&asked, Some(wire(platform)), ResolveMode::Pull, &name, PATIENCE)
             .await
             .map_err(|error| failed(error, &asked))?;
-        if !answer.reference.is_empty() && ImageReference::parse(&answer.reference).ok().as_ref() != Some(reference) {
-            let same = ImageReference::parse(&answer.reference)
-                .is_ok_and(|other| other.repository() == reference.repository());
-            if !same {
-                return Err(ResolveError::Failed {
-                    cause: format!("a source policy replaces it by {}", answer.reference),
-                    next: "name that image in the Dockerfile, or build without the source policy".into(),
-                });
-            }
+        let replaced = ImageReference::parse(&answer.reference).is_ok_and(|other| {
+            (other.repository(), other.tag()) != (reference.repository(), reference.tag())
+        });
+        if replaced {
+            return Err(ResolveError::Failed {
+                cause: format!("a source policy replaces it by {}", answer.reference),
+                next: "name that image in the Dockerfile, or build without the source policy".into(),
+            });
         }
         let Some(digest) = answer.digest else {
             return Err(ResolveError::Failed {
