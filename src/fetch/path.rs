@@ -36,19 +36,6 @@ pub(crate) fn join(elements: &[&str]) -> String {
     }
 }
 
-/// `path.Base`: the last element, `.` of the empty path, `/` of slashes only.
-pub(crate) fn base(path: &str) -> &str {
-    if path.is_empty() {
-        return ".";
-    }
-    let trimmed = path.trim_end_matches('/');
-    if trimmed.is_empty() {
-        "/"
-    } else {
-        trimmed.rsplit('/').next().unwrap_or(trimmed)
-    }
-}
-
 /// Why a path cannot be used on the platform.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PathError {
@@ -152,7 +139,6 @@ mod tests {
         }
         assert_eq!(join(&["/", "", "x/../y"]), "/y");
         assert_eq!(join(&["", ""]), "");
-        assert_eq!((base(""), base("//"), base("/a/b/")), (".", "/", "b"));
     }
 
     #[test]

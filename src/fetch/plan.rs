@@ -285,4 +285,6 @@ pub struct RunMount {
     pub id: String,
     /// Whether it can only be read.
     pub read_only: bool,
+    /// The variable that holds the secret, for a secret given that way; empty is one named like the secret.
+    pub env: Option<String>,
 }
