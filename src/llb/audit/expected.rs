@@ -14,6 +14,9 @@ pub struct Expected {
     pub images: BTreeSet<ImagePin>,
     /// Files by their URL, exactly as in the Dockerfile after expansion.
     pub http: BTreeMap<String, Vec<HttpPin>>,
+    /// URLs under which the daemon itself serves what the client uploads for this build: its context, which is the
+    /// client's own as its directories are. They have no checksum.
+    pub uploads: BTreeSet<String>,
     /// Repositories by the remote BuildKit puts in `git.fullurl`: the URL without query and fragment, for example
     /// `https://git.example.com/org/repo.git` or `git@git.example.com:org/repo.git`.
     pub git: BTreeMap<String, Vec<GitPin>>,
