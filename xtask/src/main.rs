@@ -1,5 +1,6 @@
 //! Tasks of this project: `cargo xtask --help`.
 
+mod conformance;
 mod engine_command;
 mod image_command;
 
@@ -22,12 +23,19 @@ enum Task {
     /// Real Docker engines to test against (root on Debian only)
     #[command(subcommand)]
     Engine(engine_command::Action),
+    /// Compare our reading of Dockerfiles with BuildKit's own, from files in the format of shared/corpus
+    Conformance {
+        /// Outcome files (ndjson)
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
     /// Build our image from a binary built here, without Docker
     Image(image_command::Arguments),
 }
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().task {
+        Task::Conformance { files } => Ok(conformance::run(&files)),
         Task::Engine(action) => engine_command::run(action),
         Task::Image(arguments) => image_command::run(&arguments),
     };
@@ -41,19 +49,4 @@ fn main() -> ExitCode {
 fn workspace() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     here.parent().unwrap_or(here).to_owned()
-//! Tasks of this project.
-
-mod conformance;
-
-use std::{path::PathBuf, process::ExitCode};
-
-fn main() -> ExitCode {
-    let mut arguments = std::env::args_os().skip(1);
-    match arguments.next().as_ref().and_then(|task| task.to_str()) {
-        Some("conformance") => conformance::run(&arguments.map(PathBuf::from).collect::<Vec<_>>()),
-        _ => {
-            eprintln!("error: unknown task; known are: conformance");
-            ExitCode::from(2)
-        }
-    }
 }
