@@ -56,7 +56,9 @@ pub(super) fn edits(
                     git_at_commit(&fetch.expanded, commit).and_then(|url| quoted(&url, add.json));
                 match (word, add.sources.get(add.index)) {
                     (Some(word), Some(span)) => edits.push(Edit::replace(span.start..span.end, word)),
-                    _ => findings.push(refuse(
+                    // It is pinned in the option: a digest in the text would take the named context away.
+            (_, Source::Context { .. }, _) => {}
+            _ => findings.push(refuse(
                         "the commit cannot be written into this URL",
                         "write the URL without quotes, blanks, backslashes and dollar signs after expansion",
                     )),
