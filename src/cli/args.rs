@@ -1,0 +1,168 @@
+//! The command line as it is typed. What the options mean is what they mean to `docker buildx build`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Pins and verifies everything a Dockerfile fetches, and fails on anything unverifiable.
+#[derive(Debug, Parser)]
+#[command(name = "verified-dockerfile", version, about, after_help = EXAMPLES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Colours: on a terminal only, always or never.
+    #[arg(long, global = true, value_enum, default_value_t = When::Auto)]
+    pub color: When,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  verified-dockerfile diff                          what a build would change in ./Dockerfile
+  verified-dockerfile check services/               every Dockerfile below a folder
+  verified-dockerfile check --format json           for machines
+  verified-dockerfile explain --platform linux/arm64
+  verified-dockerfile rewrite > Dockerfile.pinned   buildable without this frontend
+
+In a build, put this line on top of the Dockerfile:
+  # syntax=REGISTRY/org/verified-dockerfile
+or leave the file as it is:
+  docker buildx build --build-arg BUILDKIT_SYNTAX=REGISTRY/org/verified-dockerfile .
+
+Exit codes: 0 clean, 1 findings, 2 could not run.";
+
+/// The subcommands; one file each.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show the unified diff from each Dockerfile to what would be built.
+    Diff(DiffArgs),
+    /// Print the rewritten Dockerfile, buildable by stock BuildKit.
+    Rewrite(OneFile),
+    /// Verify every fetch against policy and lock.
+    Check(CheckArgs),
+    /// List every fetch: line, what, pin, rule, proof.
+    Explain(ExplainArgs),
+    /// Run inside a build step; not for people.
+    #[command(hide = true)]
+    Internal(InternalArgs),
+}
+
+/// Options of the build that decide what a Dockerfile fetches.
+#[derive(Debug, Clone, Default, Args)]
+pub struct BuildArgs {
+    /// Set a build argument, or take it from the environment: KEY[=VALUE].
+    #[arg(long = "build-arg", value_name = "KEY[=VALUE]")]
+    pub build_args: Vec<String>,
+    /// The stage to build.
+    #[arg(long)]
+    pub target: Option<String>,
+    /// The platforms to build for, comma-separated.
+    #[arg(long, value_delimiter = ',', value_name = "OS/ARCH[/VARIANT]")]
+    pub platform: Vec<String>,
+    /// A named context: NAME=VALUE.
+    #[arg(long = "build-context", value_name = "NAME=VALUE")]
+    pub contexts: Vec<String>,
+    /// An organisation's policy, in force beside each project's own verified.toml.
+    #[arg(long, value_name = "FILE", env = "VERIFIED_DOCKERFILE_POLICY")]
+    pub policy: Option<PathBuf>,
+}
+
+/// `diff`.
+#[derive(Debug, Args)]
+pub struct DiffArgs {
+    /// Dockerfiles, or folders with Dockerfiles below.
+    #[arg(value_name = "PATH", default_value = "Dockerfile")]
+    pub paths: Vec<PathBuf>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub build: BuildArgs,
+    /// Exit with 1 if there is a difference.
+    #[arg(long)]
+    pub exit_code: bool,
+}
+
+/// `rewrite`.
+#[derive(Debug, Args)]
+pub struct OneFile {
+    /// The Dockerfile.
+    #[arg(value_name = "PATH", default_value = "Dockerfile")]
+    pub path: PathBuf,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub build: BuildArgs,
+}
+
+/// `check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Dockerfiles, or folders with Dockerfiles below.
+    #[arg(value_name = "PATH", default_value = "Dockerfile")]
+    pub paths: Vec<PathBuf>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub build: BuildArgs,
+    /// Output format.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+/// `explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// The Dockerfile.
+    #[arg(value_name = "PATH", default_value = "Dockerfile")]
+    pub path: PathBuf,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub build: BuildArgs,
+    /// Output format.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+/// Steps of a build that our own image runs.
+#[derive(Debug, Args)]
+pub struct InternalArgs {
+    /// The step.
+    #[command(subcommand)]
+    pub step: Step,
+}
+
+/// What a build step of our own does.
+#[derive(Debug, Subcommand)]
+pub enum Step {
+    /// Write the SHA-256 of a file to another.
+    Sha256 {
+        /// The file to read.
+        file: PathBuf,
+        /// The file to write.
+        out: PathBuf,
+    },
+    /// Fetch the signatures of an image from its registry.
+    FetchSignatures {
+        /// `repository@digest`.
+        reference: String,
+        /// The file to write.
+        out: PathBuf,
+    },
+}
+
+/// An output format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum When {
+    /// On a terminal.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}

@@ -1,0 +1,25 @@
+//! `diff`: from each Dockerfile to what would be built.
+
+use super::{CannotRun, Clean, args::DiffArgs, print, project};
+use crate::{report::explain, rewrite::diff};
+
+pub(super) fn run(args: &DiffArgs, colour: bool) -> Result<Clean, CannotRun> {
+    let mut differs = false;
+    for path in project::dockerfiles(&args.paths)? {
+        let project = project::Project::open(&path, &args.build)?;
+        let checked = project.check()?;
+        let mut shown: Vec<String> = Vec::new();
+        for built in checked.outcome.iter().flat_map(|outcome| &outcome.platforms) {
+            let diff = diff::unified(&project.name, &project.bytes, &built.rewritten.bytes, colour);
+            if !diff.is_empty() && !shown.contains(&diff) {
+                shown.push(diff);
+            }
+        }
+        differs |= !shown.is_empty();
+        print(&shown.concat())?;
+        if !checked.findings.is_empty() {
+            eprint!("{}", explain::refusals(&checked.findings));
+        }
+    }
+    Ok(if args.exit_code && differs { Clean::No } else { Clean::Yes })
+}

@@ -1,0 +1,89 @@
+//! The command line, one file per command. Exit codes: 0 clean, 1 findings, 2 could not run.
+
+mod args;
+mod check;
+mod diff;
+mod explain;
+mod project;
+mod rewrite;
+
+use std::{
+    io::{IsTerminal, Write},
+    process::ExitCode,
+};
+
+use clap::Parser;
+
+use crate::resolve::step;
+use args::{Cli, Command, Step, When};
+
+/// Why a command could not run: what it was about, and what is wrong.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}: {why}")]
+pub struct CannotRun {
+    what: String,
+    why: String,
+}
+
+impl CannotRun {
+    fn new(what: impl std::fmt::Display, why: impl std::fmt::Display) -> Self {
+        Self { what: what.to_string(), why: why.to_string() }
+    }
+}
+
+/// Whether there was something to object to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clean {
+    /// Nothing.
+    Yes,
+    /// Findings, or a difference that was asked for.
+    No,
+}
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help goes to standard output and is no failure.
+            let code = if error.use_stderr() { 2 } else { 0 };
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    let colour = match cli.color {
+        When::Always => true,
+        When::Never => false,
+        When::Auto => std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+    };
+    let done = match cli.command {
+        Command::Diff(args) => diff::run(&args, colour),
+        Command::Rewrite(args) => rewrite::run(&args),
+        Command::Check(args) => check::run(&args, colour),
+        Command::Explain(args) => explain::run(&args),
+        Command::Internal(args) => match &args.step {
+            Step::Sha256 { file, out } => step::sha256(file, out),
+            Step::FetchSignatures { reference, out } => step::fetch_signatures(reference, out),
+        }
+        .map(|()| Clean::Yes)
+        .map_err(|error| CannotRun::new("this build step", error)),
+    };
+    match done {
+        Ok(Clean::Yes) => ExitCode::SUCCESS,
+        Ok(Clean::No) => ExitCode::from(1),
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "verified-dockerfile: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Writes to standard output. A reader that has gone away is no error.
+fn print(text: &str) -> Result<(), CannotRun> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        other => other.map_err(|error| CannotRun::new("standard output", error)),
+    }
+}

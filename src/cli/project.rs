@@ -1,0 +1,318 @@
+//! A Dockerfile on this machine with the files beside it, walked through the pipeline without any network.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::Read as _,
+    path::{Path, PathBuf},
+};
+
+use jiff::Timestamp;
+
+use super::{CannotRun, args::BuildArgs};
+use crate::{
+    dockerfile::Dockerfile,
+    fetch::Platform,
+    frontend::unreadable,
+    lock::{Evidence, Lock},
+    pipeline::{self, Build, Outcome},
+    policy::{Layer, LocalFolder, Policy},
+    report::Finding,
+    resolve::Offline,
+};
+
+/// The largest file that is read, in bytes.
+const MAX_FILE: u64 = 64 << 20;
+/// How deep folders are searched.
+const MAX_DEPTH: usize = 64;
+
+/// A Dockerfile and what is beside it.
+#[derive(Debug)]
+pub struct Project {
+    /// The path as given.
+    pub name: String,
+    /// The Dockerfile.
+    pub bytes: Vec<u8>,
+    folder: PathBuf,
+    beside: BTreeMap<String, Vec<u8>>,
+    organisation: Option<(PathBuf, Vec<u8>)>,
+    build: BuildArgs,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Checked {
+    /// `None` if the Dockerfile or a file beside it cannot be read.
+    pub outcome: Option<Outcome>,
+    /// Everything that stops a build.
+    pub findings: Vec<Finding>,
+}
+
+/// The Dockerfiles that `paths` name: files as they are, of folders every file below that is called `Dockerfile`,
+/// `Containerfile`, `Dockerfile.*` or `*.Dockerfile` (also in lower case), sorted.
+///
+/// # Errors
+/// A path that is not there or cannot be listed.
+pub fn dockerfiles(paths: &[PathBuf]) -> Result<Vec<PathBuf>, CannotRun> {
+    let mut found = Vec::new();
+    for path in paths {
+        let metadata = fs::metadata(path).map_err(|error| CannotRun::new(path.display(), error))?;
+        if metadata.is_dir() {
+            let before = found.len();
+            walk(path, 0, &mut found)?;
+            if found.len() == before {
+                return Err(CannotRun::new(path.display(), "there is no Dockerfile below this folder"));
+            }
+        } else {
+            found.push(path.clone());
+        }
+    }
+    found.sort();
+    found.dedup();
+    Ok(found)
+}
+
+fn walk(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), CannotRun> {
+    if depth > MAX_DEPTH {
+        return Err(CannotRun::new(folder.display(), format!("more than {MAX_DEPTH} folders deep")));
+    }
+    let entries = fs::read_dir(folder).map_err(|error| CannotRun::new(folder.display(), error))?;
+    for entry in entries {
+        let entry = entry.map_err(|error| CannotRun::new(folder.display(), error))?;
+        // Links are not followed: a loop would never end.
+        let kind = entry.file_type().map_err(|error| CannotRun::new(entry.path().display(), error))?;
+        let name = entry.file_name();
+        if kind.is_dir() && name != ".git" {
+            walk(&entry.path(), depth.saturating_add(1), found)?;
+        } else if kind.is_file() && is_dockerfile(&name.to_string_lossy()) {
+            found.push(entry.path());
+        }
+    }
+    Ok(())
+}
+
+fn is_dockerfile(name: &str) -> bool {
+    const SIDE: [&str; 3] = ["lock", "evidence", "dockerignore"];
+    let lower = name.to_ascii_lowercase();
+    match lower.split_once('.') {
+        None => matches!(lower.as_str(), "dockerfile" | "containerfile"),
+        Some(("dockerfile" | "containerfile", rest)) => {
+            !rest.rsplit('.').next().is_some_and(|extension| SIDE.contains(&extension))
+        }
+        Some(_) => lower.ends_with(".dockerfile"),
+    }
+}
+
+impl Project {
+    /// Reads a Dockerfile and what is beside it.
+    ///
+    /// # Errors
+    /// A file that is there and cannot be read, or a Dockerfile that is not there.
+    pub fn open(path: &Path, build: &BuildArgs) -> Result<Self, CannotRun> {
+        let name = path.display().to_string();
+        let bytes = read(path)?.ok_or_else(|| CannotRun::new(&name, "there is no such file"))?;
+        let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
+        let mut beside = BTreeMap::new();
+        for (kind, file) in [
+            ("policy", folder.join("verified.toml")),
+            ("lock", with_suffix(path, ".lock")),
+            ("evidence", with_suffix(path, ".evidence")),
+        ] {
+            if let Some(bytes) = read(&file)? {
+                beside.insert(kind.to_owned(), bytes);
+            }
+        }
+        let organisation = match &build.policy {
+            None => None,
+            Some(path) => {
+                let bytes = read(path)?.ok_or_else(|| CannotRun::new(path.display(), "there is no such file"))?;
+                Some((path.clone(), bytes))
+            }
+        };
+        Ok(Self { name, bytes, folder, beside, organisation, build: build.clone() })
+    }
+
+    fn file(&self, kind: &str) -> String {
+        match kind {
+            "policy" => self.folder.join("verified.toml").display().to_string(),
+            other => format!("{}.{other}", self.name),
+        }
+    }
+
+    /// The text of the file that `finding` is about.
+    #[must_use]
+    pub fn source_of(&self, finding: &Finding) -> &[u8] {
+        if let Some((path, bytes)) = &self.organisation
+            && path.display().to_string() == finding.file
+        {
+            return bytes;
+        }
+        let kind = ["policy", "lock", "evidence"].into_iter().find(|kind| self.file(kind) == finding.file);
+        kind.and_then(|kind| self.beside.get(kind)).unwrap_or(&self.bytes)
+    }
+
+    /// Walks the pipeline, asking nobody.
+    ///
+    /// # Errors
+    /// An option that cannot be read.
+    pub fn check(&self) -> Result<Checked, CannotRun> {
+        let refused = |finding: Finding| Checked { outcome: None, findings: vec![finding] };
+        let mut layers = Vec::new();
+        if let Some((path, bytes)) = &self.organisation {
+            let folder = LocalFolder::new(parent(path));
+            match Layer::parse(bytes, &path.display().to_string(), &folder) {
+                Ok(layer) => layers.push(layer),
+                Err(error) => return Ok(refused(error.into())),
+            }
+        }
+        if let Some(bytes) = self.beside.get("policy") {
+            let folder = LocalFolder::new(parent(&self.folder.join("verified.toml")));
+            match Layer::parse(bytes, &self.file("policy"), &folder) {
+                Ok(layer) => layers.push(layer),
+                Err(error) => return Ok(refused(error.into())),
+            }
+        }
+        let lock = match self.beside.get("lock").map(|bytes| Lock::parse(bytes, &self.file("lock"))) {
+            None => Lock::default(),
+            Some(Ok(lock)) => lock,
+            Some(Err(error)) => return Ok(refused(error.into())),
+        };
+        let evidence = match self.beside.get("evidence").map(|bytes| Evidence::parse(bytes, &self.file("evidence"))) {
+            None => Evidence::default(),
+            Some(Ok(evidence)) => evidence,
+            Some(Err(error)) => return Ok(refused(error.into())),
+        };
+        let policy = Policy::new(layers);
+        let own = Platform::new("linux", architecture(), "").normalize();
+        let platforms = platforms(&self.build.platform, &own)?;
+        let dockerfile = match Dockerfile::parse(&self.bytes) {
+            Ok(dockerfile) => dockerfile,
+            Err(error) => {
+                return Ok(refused(unreadable(&self.name, &error.to_string(), error.lines, error.span)));
+            }
+        };
+        let build_args = build_args(&self.build.build_args);
+        let contexts = contexts(&self.build.contexts)?;
+        let build = Build {
+            file: &self.name,
+            bytes: &self.bytes,
+            dockerfile: &dockerfile,
+            target: self.build.target.as_deref(),
+            platforms: &platforms,
+            build_platform: &own,
+            build_args: &build_args,
+            contexts: &contexts,
+            policy: &policy,
+            lock: &lock,
+            evidence: &evidence,
+            locked: policy.locked(),
+            now: Timestamp::now(),
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .map_err(|error| CannotRun::new("the runtime", error))?;
+        match runtime.block_on(pipeline::run(&build, &Offline)) {
+            Ok(outcome) => Ok(Checked { findings: outcome.findings.clone(), outcome: Some(outcome) }),
+            Err(error) => Ok(refused(unreadable(&self.name, &error.to_string(), error.lines, error.span))),
+        }
+    }
+}
+
+fn parent(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(parent) if parent != Path::new("") => parent.to_path_buf(),
+        _ => PathBuf::from("."),
+    }
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// All of a file; `None` if it is not there.
+fn read(path: &Path) -> Result<Option<Vec<u8>>, CannotRun> {
+    let cannot = |error: &dyn std::fmt::Display| CannotRun::new(path.display(), error);
+    let file = match fs::File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(cannot(&error)),
+    };
+    let mut bytes = Vec::new();
+    file.take(MAX_FILE.saturating_add(1)).read_to_end(&mut bytes).map_err(|error| cannot(&error))?;
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MAX_FILE {
+        return Err(cannot(&format!("it has more than {MAX_FILE} bytes")));
+    }
+    Ok(Some(bytes))
+}
+
+/// The name that images use for this machine's processor.
+fn architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    }
+}
+
+fn platforms(written: &[String], own: &Platform) -> Result<Vec<Platform>, CannotRun> {
+    if written.is_empty() {
+        return Ok(vec![own.clone()]);
+    }
+    written
+        .iter()
+        .map(|text| Platform::parse(text, own).map(|platform| platform.normalize()))
+        .collect::<Result<_, _>>()
+        .map_err(|error| CannotRun::new("--platform", error))
+}
+
+/// `KEY=VALUE`, or `KEY` with the value that the environment has, as buildx takes them.
+fn build_args(written: &[String]) -> BTreeMap<String, String> {
+    written
+        .iter()
+        .filter_map(|arg| match arg.split_once('=') {
+            Some((key, value)) => Some((key.to_owned(), value.to_owned())),
+            None => Some((arg.clone(), std::env::var(arg).ok()?)),
+        })
+        .collect()
+}
+
+/// `NAME=VALUE`, in the form in which buildx hands them on: what is no URL is a folder.
+fn contexts(written: &[String]) -> Result<BTreeMap<String, String>, CannotRun> {
+    written
+        .iter()
+        .map(|context| {
+            let (name, value) = context
+                .split_once('=')
+                .ok_or_else(|| CannotRun::new("--build-context", format!("{context:?} is not NAME=VALUE")))?;
+            let known = ["docker-image://", "oci-layout://", "https://", "http://", "git://", "ssh://", "git@", "target:"];
+            let value =
+                if known.iter().any(|scheme| value.starts_with(scheme)) { value.to_owned() } else { format!("local:{name}") };
+            Ok((name.to_owned(), value))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dockerfiles_are_known_by_their_names() {
+        for name in ["Dockerfile", "dockerfile", "Containerfile", "Dockerfile.dev", "app.Dockerfile", "web.dockerfile"] {
+            assert!(is_dockerfile(name), "{name}");
+        }
+        for name in ["Dockerfile.lock", "Dockerfile.dev.evidence", "Dockerfile.dockerignore", "MyDockerfile", "x.toml"] {
+            assert!(!is_dockerfile(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn contexts_are_handed_on_as_buildx_does() {
+        let contexts = contexts(&["a=docker-image://x".into(), "b=../lib".into()]).unwrap();
+        assert_eq!(contexts["a"], "docker-image://x");
+        assert_eq!(contexts["b"], "local:b");
+        assert!(super::contexts(&["a".into()]).is_err());
+    }
+}

@@ -1,0 +1,752 @@
+//! Instructions with their meaning (BuildKit's `instructions/parse.go`): which flags and words each takes, and the
+//! stages they belong to. Words are not expanded here.
+
+pub(crate) mod csv;
+mod flags;
+mod health;
+
+use std::borrow::Cow;
+
+pub use flags::Given;
+use flags::{Flags, Kind as FlagKind};
+
+use super::{Dockerfile, Instruction, Keyword, ParseError, ParseErrorKind, Span, heredoc, text};
+
+/// The instructions of a file, in stages.
+#[derive(Debug)]
+pub struct Stages<'d> {
+    /// The ARG instructions in front of the first FROM.
+    pub args: Vec<Command<'d>>,
+    /// The stages in order. Empty when the file has no FROM.
+    pub stages: Vec<Stage<'d>>,
+}
+
+/// A FROM and the instructions behind it.
+#[derive(Debug)]
+pub struct Stage<'d> {
+    /// Index of the FROM in the file.
+    pub index: usize,
+    /// The FROM.
+    pub instruction: Instruction<'d>,
+    /// What follows FROM, not expanded.
+    pub base: &'d [u8],
+    /// The name behind AS in lower case, empty without one.
+    pub name: String,
+    /// `--platform`, not expanded.
+    pub platform: Option<Given<'d>>,
+    /// The instructions up to the next FROM.
+    pub commands: Vec<Command<'d>>,
+}
+
+/// An instruction other than FROM.
+#[derive(Debug)]
+pub struct Command<'d> {
+    /// Its index in the file.
+    pub index: usize,
+    /// The instruction as written.
+    pub instruction: Instruction<'d>,
+    /// What it says.
+    pub kind: CommandKind<'d>,
+}
+
+/// What an instruction says.
+#[derive(Debug)]
+pub enum CommandKind<'d> {
+    /// ADD.
+    Add(Add<'d>),
+    /// ARG: names with defaults.
+    Arg(Vec<(&'d [u8], Option<&'d [u8]>)>),
+    /// CMD.
+    Cmd(CommandLine<'d>),
+    /// COPY.
+    Copy(Copy<'d>),
+    /// ENTRYPOINT.
+    Entrypoint(CommandLine<'d>),
+    /// ENV: names and values.
+    Env(Vec<(&'d [u8], &'d [u8])>),
+    /// EXPOSE: ports, sorted as BuildKit does.
+    Expose(Vec<&'d [u8]>),
+    /// HEALTHCHECK.
+    Healthcheck(Healthcheck<'d>),
+    /// LABEL: names and values.
+    Label(Vec<(&'d [u8], &'d [u8])>),
+    /// MAINTAINER.
+    Maintainer(&'d [u8]),
+    /// ONBUILD: the instruction for stages built upon this one, as text that is parsed anew there.
+    Onbuild(Vec<u8>),
+    /// RUN.
+    Run(Run<'d>),
+    /// SHELL.
+    Shell(Vec<&'d [u8]>),
+    /// STOPSIGNAL.
+    Stopsignal(&'d [u8]),
+    /// USER.
+    User(&'d [u8]),
+    /// VOLUME.
+    Volume(Vec<&'d [u8]>),
+    /// WORKDIR.
+    Workdir(&'d [u8]),
+}
+
+/// Sources and destination of ADD and COPY.
+#[derive(Debug)]
+pub struct Sources<'d> {
+    /// Paths and URLs: the text, and which word of the instruction it is.
+    pub paths: Vec<(&'d [u8], usize)>,
+    /// Files given inline.
+    pub contents: Vec<Content<'d>>,
+    /// The destination.
+    pub destination: &'d [u8],
+}
+
+/// A file given as a heredoc.
+#[derive(Debug)]
+pub struct Content<'d> {
+    /// Its name: the heredoc's.
+    pub name: String,
+    /// Its text.
+    pub data: Cow<'d, [u8]>,
+    /// Whether variables in it expand.
+    pub expand: bool,
+}
+
+/// ADD.
+#[derive(Debug)]
+pub struct Add<'d> {
+    /// What goes where.
+    pub sources: Sources<'d>,
+    /// `--chown`
+    pub chown: Option<Given<'d>>,
+    /// `--chmod`
+    pub chmod: Option<Given<'d>>,
+    /// `--checksum`
+    pub checksum: Option<Given<'d>>,
+    /// `--keep-git-dir`
+    pub keep_git_dir: Option<bool>,
+    /// `--unpack`
+    pub unpack: Option<bool>,
+    /// `--link`
+    pub link: bool,
+    /// `--exclude`
+    pub exclude: Vec<Given<'d>>,
+}
+
+/// COPY.
+#[derive(Debug)]
+pub struct Copy<'d> {
+    /// What goes where.
+    pub sources: Sources<'d>,
+    /// `--from`, when it isn't empty.
+    pub from: Option<Given<'d>>,
+    /// `--chown`
+    pub chown: Option<Given<'d>>,
+    /// `--chmod`
+    pub chmod: Option<Given<'d>>,
+    /// `--link`
+    pub link: bool,
+    /// `--parents`
+    pub parents: bool,
+    /// `--exclude`
+    pub exclude: Vec<Given<'d>>,
+}
+
+/// A command in exec or shell form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommandLine<'d> {
+    /// JSON: the arguments. Else nothing or the one line for the shell.
+    pub words: Vec<&'d [u8]>,
+    /// Whether the shell runs it.
+    pub shell: bool,
+}
+
+/// RUN.
+#[derive(Debug)]
+pub struct Run<'d> {
+    /// The command.
+    pub command: CommandLine<'d>,
+    /// `--mount`, not expanded.
+    pub mounts: Vec<Given<'d>>,
+    /// For each mount its `from`, if it has one that isn't empty, and where in the flag's value that ends.
+    pub mount_from: Vec<Option<(String, usize)>>,
+    /// `--network`
+    pub network: Option<Given<'d>>,
+    /// `--security`
+    pub security: Option<Given<'d>>,
+    /// Names of `--device`.
+    pub devices: Vec<String>,
+}
+
+/// HEALTHCHECK.
+#[derive(Debug)]
+pub enum Healthcheck<'d> {
+    /// None, also not that of the base.
+    None,
+    /// A command.
+    Cmd(CommandLine<'d>),
+}
+
+impl Dockerfile {
+    /// Reads every instruction and sorts them into stages, as BuildKit's `instructions.Parse` does.
+    ///
+    /// # Errors
+    /// Where that refuses: unknown instructions and flags, wrong numbers of words, values that are none.
+    pub fn stages(&self) -> Result<Stages<'_>, ParseError> {
+        let mut result = Stages {
+            args: Vec::new(),
+            stages: Vec::new(),
+        };
+        for (index, instruction) in self.instructions().enumerate() {
+            if instruction.kind() == Keyword::From {
+                result.stages.push(stage(index, instruction)?);
+                continue;
+            }
+            let command = Command {
+                index,
+                instruction,
+                kind: instruction.command()?,
+            };
+            match (result.stages.last_mut(), &command.kind) {
+                (Some(stage), _) => stage.commands.push(command),
+                (None, CommandKind::Arg(_)) => result.args.push(command),
+                (None, _) => {
+                    let keyword = text::lossy(instruction.keyword()).into_owned();
+                    return Err(refuse(instruction, ParseErrorKind::NoStage(keyword)));
+                }
+            }
+        }
+        Ok(result)
+    }
+}
+
+fn refuse(instruction: Instruction<'_>, kind: ParseErrorKind) -> ParseError {
+    ParseError {
+        span: instruction.span(),
+        lines: instruction.lines(),
+        kind,
+    }
+}
+
+fn stage<'d>(index: usize, instruction: Instruction<'d>) -> Result<Stage<'d>, ParseError> {
+    let mut words = instruction.word_texts();
+    let (base, name) = match (words.next(), words.next(), words.next(), words.next()) {
+        (Some(base), None, ..) => (base, String::new()),
+        (Some(base), Some(r#as), Some(written), None) if is_as(r#as) => {
+            let name = text::lower(&text::lossy(written));
+            let valid = name.starts_with(|c: char| c.is_ascii_lowercase())
+                && name.bytes().all(|b| {
+                    b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_' | b'.')
+                });
+            if !valid {
+                let span = instruction
+                    .words()
+                    .nth(2)
+                    .map_or(instruction.span(), |word| word.span);
+                let kind = ParseErrorKind::StageName(text::lossy(written).into_owned());
+                return Err(ParseError {
+                    span,
+                    lines: instruction.lines(),
+                    kind,
+                });
+            }
+            (base, name)
+        }
+        _ => {
+            return Err(refuse(
+                instruction,
+                ParseErrorKind::Arguments(
+                    "FROM",
+                    "either one or three arguments (IMAGE [AS NAME])",
+                ),
+            ));
+        }
+    };
+    let mut flags = Flags::parse(instruction, &[("platform", FlagKind::One)])?;
+    let platform = flags.take("platform").filter(|flag| !flag.value.is_empty());
+    Ok(Stage {
+        index,
+        instruction,
+        base,
+        name,
+        platform,
+        commands: Vec::new(),
+    })
+}
+
+/// `strings.EqualFold(word, "as")`, for which the long s is an s.
+fn is_as(word: &[u8]) -> bool {
+    word.eq_ignore_ascii_case(b"as") || matches!(word, [b'a' | b'A', 0xc5, 0xbf])
+}
+
+impl<'d> Instruction<'d> {
+    /// What the instruction says. FROM is no command; it is refused here.
+    ///
+    /// # Errors
+    /// Where BuildKit's `instructions.ParseCommand` refuses it.
+    pub fn command(self) -> Result<CommandKind<'d>, ParseError> {
+        let keyword = self.kind();
+        let name = keyword.name();
+        let refuse = |kind| Err(refuse(self, kind));
+        let arguments = |expected| refuse(ParseErrorKind::Arguments(name, expected));
+        let no_flags = || Flags::parse(self, &[]);
+        let mut texts = self.word_texts();
+        Ok(match keyword {
+            Keyword::From => return refuse(ParseErrorKind::Trigger("FROM".to_owned())),
+            Keyword::Unknown => {
+                let written = text::lossy(self.keyword()).into_owned();
+                let span = self.keyword_span();
+                let kind = ParseErrorKind::UnknownInstruction(written);
+                return Err(ParseError {
+                    span,
+                    lines: self.lines(),
+                    kind,
+                });
+            }
+            Keyword::Add => self.add()?,
+            Keyword::Copy => self.copy()?,
+            Keyword::Run => self.run()?,
+            Keyword::Healthcheck => self.healthcheck()?,
+            Keyword::Onbuild => self.onbuild()?,
+            // ARG and STOPSIGNAL don't look at their flags at all.
+            Keyword::Arg => {
+                let mut pairs = Vec::with_capacity(texts.len());
+                for word in texts {
+                    let equals = word.iter().position(|byte| *byte == b'=');
+                    let (name, value) = match equals.and_then(|at| word.split_at_checked(at)) {
+                        Some((name, value)) => (name, value.get(1..)),
+                        None => (word, None),
+                    };
+                    if name.is_empty() && value.is_some() {
+                        return refuse(ParseErrorKind::BlankName("ARG"));
+                    }
+                    pairs.push((name, value));
+                }
+                if pairs.is_empty() {
+                    return arguments("at least one argument");
+                }
+                CommandKind::Arg(pairs)
+            }
+            Keyword::Stopsignal => match texts.next() {
+                Some(signal) => CommandKind::Stopsignal(signal),
+                None => return arguments("exactly one argument"),
+            },
+            Keyword::Env | Keyword::Label => {
+                no_flags()?;
+                let mut pairs = Vec::with_capacity(texts.len() / 2);
+                while let (Some(name), Some(value)) = (texts.next(), texts.next()) {
+                    pairs.push((name, value));
+                }
+                if pairs.is_empty() {
+                    return arguments("at least one argument");
+                }
+                if pairs.iter().any(|(name, _)| name.is_empty()) {
+                    return refuse(ParseErrorKind::BlankName(name));
+                }
+                if keyword == Keyword::Env {
+                    CommandKind::Env(pairs)
+                } else {
+                    CommandKind::Label(pairs)
+                }
+            }
+            Keyword::Maintainer | Keyword::User | Keyword::Workdir => {
+                let Some(word) = texts.next() else {
+                    return arguments("exactly one argument");
+                };
+                no_flags()?;
+                match keyword {
+                    Keyword::Maintainer => CommandKind::Maintainer(word),
+                    Keyword::User => CommandKind::User(word),
+                    _ => CommandKind::Workdir(word),
+                }
+            }
+            Keyword::Expose => {
+                if texts.len() == 0 {
+                    return arguments("at least one argument");
+                }
+                no_flags()?;
+                let mut ports: Vec<_> = texts.collect();
+                ports.sort_unstable();
+                CommandKind::Expose(ports)
+            }
+            Keyword::Volume => {
+                if texts.len() == 0 {
+                    return arguments("at least one argument");
+                }
+                no_flags()?;
+                let volumes: Vec<_> = texts.map(text::trim).collect();
+                if volumes.iter().any(|volume| volume.is_empty()) {
+                    return refuse(ParseErrorKind::EmptyVolume);
+                }
+                CommandKind::Volume(volumes)
+            }
+            Keyword::Cmd => {
+                no_flags()?;
+                CommandKind::Cmd(self.command_line(0))
+            }
+            Keyword::Entrypoint => {
+                no_flags()?;
+                CommandKind::Entrypoint(self.command_line(0))
+            }
+            Keyword::Shell => {
+                no_flags()?;
+                let words: Vec<_> = texts.collect();
+                if words.is_empty() {
+                    return arguments("at least one argument");
+                }
+                if !self.is_json() {
+                    return refuse(ParseErrorKind::ShellForm);
+                }
+                CommandKind::Shell(words)
+            }
+        })
+    }
+
+    /// `parseShellDependentCommand` of the words from `skip` on.
+    fn command_line(self, skip: usize) -> CommandLine<'d> {
+        CommandLine {
+            words: self.word_texts().skip(skip).collect(),
+            shell: !self.is_json(),
+        }
+    }
+
+    fn add(self) -> Result<CommandKind<'d>, ParseError> {
+        self.needs_destination()?;
+        let mut flags = Flags::parse(
+            self,
+            &[
+                ("chown", FlagKind::One),
+                ("chmod", FlagKind::One),
+                ("link", FlagKind::Bool),
+                ("keep-git-dir", FlagKind::Bool),
+                ("checksum", FlagKind::One),
+                ("unpack", FlagKind::Bool),
+                ("exclude", FlagKind::Many),
+            ],
+        )?;
+        Ok(CommandKind::Add(Add {
+            sources: self.sources()?,
+            chown: flags.take("chown"),
+            chmod: flags.take("chmod"),
+            checksum: flags.take("checksum"),
+            keep_git_dir: flags.boolean("keep-git-dir"),
+            unpack: flags.boolean("unpack"),
+            link: flags.boolean("link") == Some(true),
+            exclude: flags.all("exclude"),
+        }))
+    }
+
+    fn copy(self) -> Result<CommandKind<'d>, ParseError> {
+        self.needs_destination()?;
+        let mut flags = Flags::parse(
+            self,
+            &[
+                ("chown", FlagKind::One),
+                ("from", FlagKind::One),
+                ("chmod", FlagKind::One),
+                ("link", FlagKind::Bool),
+                ("exclude", FlagKind::Many),
+                ("parents", FlagKind::Bool),
+            ],
+        )?;
+        Ok(CommandKind::Copy(Copy {
+            sources: self.sources()?,
+            from: flags.take("from").filter(|from| !from.value.is_empty()),
+            chown: flags.take("chown"),
+            chmod: flags.take("chmod"),
+            link: flags.boolean("link") == Some(true),
+            parents: flags.boolean("parents") == Some(true),
+            exclude: flags.all("exclude"),
+        }))
+    }
+
+    fn needs_destination(self) -> Result<(), ParseError> {
+        if self.word_texts().len() < 2 {
+            let kind = ParseErrorKind::Arguments(
+                self.kind().name(),
+                "at least two arguments, the last is the destination",
+            );
+            return Err(refuse(self, kind));
+        }
+        Ok(())
+    }
+
+    /// `parseSourcesAndDest`. A word that announces a heredoc is one, even where there is none (then it is empty).
+    fn sources(self) -> Result<Sources<'d>, ParseError> {
+        let announced = |word: &[u8]| {
+            if word.contains(&b'<') {
+                heredoc::parse(word).ok().flatten()
+            } else {
+                None
+            }
+        };
+        let last = self.word_texts().len().saturating_sub(1);
+        let (mut paths, mut contents) = (Vec::with_capacity(last), Vec::new());
+        let mut destination: &[u8] = b"";
+        for (index, word) in self.word_texts().enumerate() {
+            match announced(word) {
+                Some(_) if index == last => {
+                    return Err(refuse(
+                        self,
+                        ParseErrorKind::HeredocDestination(self.kind().name()),
+                    ));
+                }
+                Some(found) => {
+                    let body = self
+                        .heredocs()
+                        .filter(|heredoc| heredoc.name == found.name)
+                        .last();
+                    let data = body.map_or(&b""[..], |heredoc| heredoc.content);
+                    let data = if found.chomp {
+                        Cow::Owned(heredoc::chomp(data))
+                    } else {
+                        Cow::Borrowed(data)
+                    };
+                    contents.push(Content {
+                        name: found.name,
+                        data,
+                        expand: found.expand,
+                    });
+                }
+                None if index == last => destination = word,
+                None => paths.push((word, index)),
+            }
+        }
+        Ok(Sources {
+            paths,
+            contents,
+            destination,
+        })
+    }
+
+    fn run(self) -> Result<CommandKind<'d>, ParseError> {
+        let mut flags = Flags::parse(
+            self,
+            &[
+                ("mount", FlagKind::Many),
+                ("network", FlagKind::One),
+                ("security", FlagKind::One),
+                ("device", FlagKind::Many),
+            ],
+        )?;
+        let at = |span: Span, kind| {
+            Err(ParseError {
+                span,
+                lines: self.lines(),
+                kind,
+            })
+        };
+        let mounts = flags.all("mount");
+        let mut mount_from = Vec::with_capacity(mounts.len());
+        for mount in &mounts {
+            match first_look_at_mount(&mount.value) {
+                Ok(from) => mount_from.push(from),
+                Err(kind) => return at(mount.span, kind),
+            }
+        }
+        let mut devices = Vec::new();
+        for device in flags.all("device") {
+            match device_name(&device.value) {
+                Some(name) => devices.push(name),
+                None => {
+                    return at(
+                        device.span,
+                        ParseErrorKind::Device(device.value.into_owned()),
+                    );
+                }
+            }
+        }
+        let network = flags.take("network");
+        if let Some(network) = &network
+            && !matches!(&*network.value, "default" | "none" | "host")
+        {
+            return at(
+                network.span,
+                ParseErrorKind::NetworkMode(network.value.clone().into_owned()),
+            );
+        }
+        let security = flags.take("security");
+        if let Some(security) = &security
+            && !matches!(&*security.value, "sandbox" | "insecure")
+        {
+            return at(
+                security.span,
+                ParseErrorKind::SecurityMode(security.value.clone().into_owned()),
+            );
+        }
+        Ok(CommandKind::Run(Run {
+            command: self.command_line(0),
+            mounts,
+            mount_from,
+            network,
+            security,
+            devices,
+        }))
+    }
+
+    fn healthcheck(self) -> Result<CommandKind<'d>, ParseError> {
+        let name = "HEALTHCHECK";
+        let mut texts = self.word_texts();
+        let Some(kind) = texts.next() else {
+            return Err(refuse(
+                self,
+                ParseErrorKind::Arguments(name, "at least one argument"),
+            ));
+        };
+        let kind = text::upper(&text::lossy(kind));
+        if kind == "NONE" {
+            if texts.len() > 0 {
+                return Err(refuse(
+                    self,
+                    ParseErrorKind::Arguments("HEALTHCHECK NONE", "no arguments"),
+                ));
+            }
+            // Its flags are not looked at.
+            return Ok(CommandKind::Healthcheck(Healthcheck::None));
+        }
+        let mut flags = Flags::parse(
+            self,
+            &[
+                ("interval", FlagKind::One),
+                ("timeout", FlagKind::One),
+                ("start-period", FlagKind::One),
+                ("start-interval", FlagKind::One),
+                ("retries", FlagKind::One),
+            ],
+        )?;
+        if kind != "CMD" {
+            return Err(refuse(self, ParseErrorKind::HealthcheckType(kind)));
+        }
+        let command = self.command_line(1);
+        if command.words.is_empty() {
+            return Err(refuse(
+                self,
+                ParseErrorKind::Arguments("HEALTHCHECK CMD", "a command"),
+            ));
+        }
+        for flag in [
+            "interval",
+            "timeout",
+            "start-period",
+            "start-interval",
+            "retries",
+        ] {
+            let Some(given) = flags.take(flag).filter(|given| !given.value.is_empty()) else {
+                continue;
+            };
+            let (valid, expected) = if flag == "retries" {
+                (
+                    health::int32(&given.value).is_some_and(|n| n >= 0),
+                    "a number",
+                )
+            } else {
+                let least = 1_000_000;
+                (
+                    health::duration(&given.value).is_some_and(|d| d == 0 || d >= least),
+                    "a duration of at least 1ms, for example 30s",
+                )
+            };
+            if !valid {
+                let kind =
+                    ParseErrorKind::HealthcheckValue(flag, given.value.into_owned(), expected);
+                return Err(ParseError {
+                    span: given.span,
+                    lines: self.lines(),
+                    kind,
+                });
+            }
+        }
+        Ok(CommandKind::Healthcheck(Healthcheck::Cmd(command)))
+    }
+
+    fn onbuild(self) -> Result<CommandKind<'d>, ParseError> {
+        let Some(nested) = self.nested() else {
+            return Err(refuse(
+                self,
+                ParseErrorKind::Arguments("ONBUILD", "an instruction"),
+            ));
+        };
+        Flags::parse(self, &[])?;
+        let trigger = text::upper(&text::lossy(text::trim(nested.keyword())));
+        if matches!(trigger.as_str(), "ONBUILD" | "MAINTAINER" | "FROM") {
+            return Err(refuse(self, ParseErrorKind::Trigger(trigger)));
+        }
+        let mut expression = self
+            .text()
+            .get(self.trigger_start()..)
+            .unwrap_or_default()
+            .to_vec();
+        for heredoc in self.heredocs() {
+            expression.push(b'\n');
+            expression.extend_from_slice(heredoc.content);
+            expression.extend_from_slice(heredoc.name.as_bytes());
+        }
+        Ok(CommandKind::Onbuild(expression))
+    }
+
+    /// Where in [`text`](Self::text) the trigger of an ONBUILD begins: behind `(?i)^\s*ONBUILD\s*`.
+    pub(crate) fn trigger_start(self) -> usize {
+        let text = self.text();
+        let spaces = |from: usize| {
+            text.iter()
+                .skip(from)
+                .take_while(|byte| text::is_regex_space(**byte))
+                .count()
+        };
+        let keyword = spaces(0);
+        match text.get(keyword..keyword + 7) {
+            Some(word) if word.eq_ignore_ascii_case(b"onbuild") => {
+                keyword + 7 + spaces(keyword + 7)
+            }
+            _ => 0,
+        }
+    }
+}
+
+/// What BuildKit looks at in a mount before variables are known: that it is CSV, and its `from`.
+fn first_look_at_mount(value: &str) -> Result<Option<(String, usize)>, ParseErrorKind> {
+    let fields = csv::fields(value).ok_or_else(|| ParseErrorKind::MountCsv(value.to_owned()))?;
+    let mut from = None;
+    for field in fields {
+        let Some((key, value)) = field.text.split_once('=') else {
+            continue;
+        };
+        if text::lower(key) != "from" {
+            continue;
+        }
+        if value.find('$').is_some_and(|at| at + 1 != value.len()) {
+            return Err(ParseErrorKind::MountFrom(value.to_owned()));
+        }
+        from = (!value.is_empty()).then(|| (value.to_owned(), field.end));
+    }
+    Ok(from)
+}
+
+/// `ParseDevice`: the name, `None` where BuildKit refuses.
+fn device_name(value: &str) -> Option<String> {
+    let mut name = String::new();
+    for field in csv::fields(value)? {
+        let (key, value) = match field.text.split_once('=') {
+            Some((key, value)) => (text::lower(key), Some(value)),
+            None => (text::lower(&field.text), None),
+        };
+        match (key.as_str(), value) {
+            ("required", None) => {}
+            ("required", Some(value)) => {
+                parse_bool(value)?;
+            }
+            ("name", Some(value)) if name.is_empty() => value.clone_into(&mut name),
+            ("name", Some(_)) => return None,
+            _ if name.is_empty() => name = field.text,
+            _ => return None,
+        }
+    }
+    Some(name)
+}
+
+/// `strconv.ParseBool`.
+pub(crate) fn parse_bool(text: &str) -> Option<bool> {
+    match text {
+        "1" | "t" | "T" | "TRUE" | "true" | "True" => Some(true),
+        "0" | "f" | "F" | "FALSE" | "false" | "False" => Some(false),
+        _ => None,
+    }
+}

@@ -1,0 +1,450 @@
+//! Dockerfiles, exactly as BuildKit v0.32 reads them.
+//!
+//! [`Dockerfile::parse`] gives a lossless tree: every instruction with its bytes, lines, flags, words and heredocs, as
+//! BuildKit's file-level parser sees them (`frontend/dockerfile/parser`). [`Dockerfile::stages`] reads the instructions
+//! as BuildKit's second step does (`frontend/dockerfile/instructions`), with every flag and form. What either refuses
+//! is refused here too. Variables are expanded by [`expand`], over the whole build by [`crate::fetch`].
+//!
+//! All offsets are bytes of the file as it was given; an edit is an insertion or replacement at such a [`Span`], and
+//! nothing else moves.
+
+pub mod command;
+mod directive;
+mod error;
+pub mod expand;
+pub(crate) mod heredoc;
+mod json;
+mod parser;
+mod pattern;
+pub(crate) mod text;
+mod words;
+
+use std::borrow::Cow;
+
+pub use directive::{Directive, DirectiveName, MAX_LINE};
+pub use error::{GRAMMAR, ParseError, ParseErrorKind};
+pub use text::lossy;
+
+/// Syntax detection, which happens before parsing and by rules of its own.
+pub mod syntax {
+    pub(crate) use super::directive::check_options;
+    pub use super::directive::{SyntaxDirective, detect};
+}
+
+/// A range of bytes of a file: `start` is the first, `end` one behind the last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Span {
+    /// Offset of the first byte.
+    pub start: usize,
+    /// Offset one behind the last byte.
+    pub end: usize,
+}
+
+/// The instructions, by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(missing_docs, reason = "each is the instruction of that name")]
+pub enum Keyword {
+    Add,
+    Arg,
+    Cmd,
+    Copy,
+    Entrypoint,
+    Env,
+    Expose,
+    From,
+    Healthcheck,
+    Label,
+    Maintainer,
+    Onbuild,
+    Run,
+    Shell,
+    Stopsignal,
+    User,
+    Volume,
+    Workdir,
+    /// Something that BuildKit v0.32 doesn't know.
+    Unknown,
+}
+
+impl Keyword {
+    const ALL: [Self; 18] = [
+        Self::Run,
+        Self::Copy,
+        Self::Env,
+        Self::From,
+        Self::Arg,
+        Self::Add,
+        Self::Cmd,
+        Self::Workdir,
+        Self::Label,
+        Self::Entrypoint,
+        Self::Expose,
+        Self::User,
+        Self::Volume,
+        Self::Shell,
+        Self::Onbuild,
+        Self::Healthcheck,
+        Self::Stopsignal,
+        Self::Maintainer,
+    ];
+
+    /// The name in upper case, `UNKNOWN` for what isn't known.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Add => "ADD",
+            Self::Arg => "ARG",
+            Self::Cmd => "CMD",
+            Self::Copy => "COPY",
+            Self::Entrypoint => "ENTRYPOINT",
+            Self::Env => "ENV",
+            Self::Expose => "EXPOSE",
+            Self::From => "FROM",
+            Self::Healthcheck => "HEALTHCHECK",
+            Self::Label => "LABEL",
+            Self::Maintainer => "MAINTAINER",
+            Self::Onbuild => "ONBUILD",
+            Self::Run => "RUN",
+            Self::Shell => "SHELL",
+            Self::Stopsignal => "STOPSIGNAL",
+            Self::User => "USER",
+            Self::Volume => "VOLUME",
+            Self::Workdir => "WORKDIR",
+            Self::Unknown => "UNKNOWN",
+        }
+    }
+
+    /// The instruction that `text` names, in any case (`strings.ToLower`, which also knows the Kelvin sign).
+    fn of(text: &[u8]) -> Self {
+        let lowered;
+        let mut name = text;
+        if !text.is_ascii() {
+            lowered = text::lower(&text::lossy(text));
+            name = lowered.as_bytes();
+        }
+        let known = Self::ALL
+            .iter()
+            .find(|keyword| keyword.name().as_bytes().eq_ignore_ascii_case(name));
+        known.copied().unwrap_or(Self::Unknown)
+    }
+}
+
+/// A parsed Dockerfile.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dockerfile {
+    source: Vec<u8>,
+    escape: u8,
+    directives: Vec<Directive>,
+    arena: parser::Arena,
+    nodes: Vec<parser::Node>,
+}
+
+impl Dockerfile {
+    /// Parses a file as BuildKit's file-level parser does.
+    ///
+    /// # Errors
+    /// Where that parser refuses the file.
+    pub fn parse(source: &[u8]) -> Result<Self, ParseError> {
+        parser::parse(source)
+    }
+
+    /// The file as it was given.
+    #[must_use]
+    pub fn source(&self) -> &[u8] {
+        &self.source
+    }
+
+    /// The escape character in force, `\` or `` ` ``.
+    #[must_use]
+    pub fn escape(&self) -> char {
+        char::from(self.escape)
+    }
+
+    /// The parser directives at the top.
+    #[must_use]
+    pub fn directives(&self) -> &[Directive] {
+        &self.directives
+    }
+
+    /// The instructions in order.
+    pub fn instructions(&self) -> impl ExactSizeIterator<Item = Instruction<'_>> {
+        self.nodes
+            .iter()
+            .map(|node| Instruction { file: self, node })
+    }
+
+    /// The instruction with that index.
+    #[must_use]
+    pub fn instruction(&self, index: usize) -> Option<Instruction<'_>> {
+        self.nodes
+            .get(index)
+            .map(|node| Instruction { file: self, node })
+    }
+}
+
+/// An instruction of a [`Dockerfile`].
+#[derive(Clone, Copy, Debug)]
+pub struct Instruction<'d> {
+    file: &'d Dockerfile,
+    node: &'d parser::Node,
+}
+
+/// A flag of an instruction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Flag<'d> {
+    /// Quotes and escapes removed: `--from=base`.
+    pub text: Cow<'d, str>,
+    /// The bytes of the file.
+    pub span: Span,
+}
+
+/// A word of an instruction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Word<'d> {
+    /// As BuildKit's parser has it: quotes are kept, except those of JSON; nothing is expanded.
+    pub text: &'d [u8],
+    /// The bytes of the file, for JSON with the quotes.
+    pub span: Span,
+}
+
+/// A heredoc of an instruction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heredoc<'d> {
+    /// The terminator without quotes.
+    pub name: &'d str,
+    /// Whether variables expand (in COPY and ADD): no part of the name was quoted.
+    pub expand: bool,
+    /// `<<-`: tabs in front of lines are dropped when it is used.
+    pub chomp: bool,
+    /// The lines between, as they are.
+    pub content: &'d [u8],
+    /// The bytes of the content.
+    pub span: Span,
+    /// The bytes of the content and the terminator's line, without its newline.
+    pub whole: Span,
+}
+
+impl<'d> Instruction<'d> {
+    /// Which instruction.
+    #[must_use]
+    pub fn kind(&self) -> Keyword {
+        self.node.kind
+    }
+
+    /// The keyword as written.
+    #[must_use]
+    pub fn keyword(&self) -> &'d [u8] {
+        let (start, end) = self.node.keyword;
+        self.text()
+            .get(start as usize..end as usize)
+            .unwrap_or_default()
+    }
+
+    /// The bytes of the keyword.
+    #[must_use]
+    pub fn keyword_span(&self) -> Span {
+        self.file_span(self.node.keyword.0, self.node.keyword.1)
+    }
+
+    /// First and last line, 1-based, heredocs included.
+    #[must_use]
+    pub fn lines(&self) -> (usize, usize) {
+        (self.node.first_line as usize, self.node.last_line as usize)
+    }
+
+    /// The bytes from its first character to the end of its last line, heredocs included, without the newline.
+    #[must_use]
+    pub fn span(&self) -> Span {
+        Span {
+            start: self.node.start as usize,
+            end: self.node.end as usize,
+        }
+    }
+
+    /// The logical line: continuations joined, comments between them dropped, heredocs not included.
+    #[must_use]
+    pub fn text(&self) -> &'d [u8] {
+        let text = match self.node.text {
+            parser::Text::File { start, end } => self.file.source.get(start as usize..end as usize),
+            parser::Text::Joined { start, end, .. } => {
+                self.file.arena.joined.get(start as usize..end as usize)
+            }
+        };
+        text.unwrap_or_default()
+    }
+
+    /// The offset in the file of a byte of [`text`](Self::text).
+    #[must_use]
+    pub fn file_offset(&self, logical: usize) -> usize {
+        match self.node.text {
+            parser::Text::File { start, .. } => start as usize + logical,
+            parser::Text::Joined {
+                segments: (from, to),
+                ..
+            } => {
+                let segments = self
+                    .file
+                    .arena
+                    .segments
+                    .get(from as usize..to as usize)
+                    .unwrap_or_default();
+                let after = segments.partition_point(|segment| segment.logical as usize <= logical);
+                match after.checked_sub(1).and_then(|index| segments.get(index)) {
+                    Some(segment) => segment.file as usize + (logical - segment.logical as usize),
+                    None => self.node.start as usize,
+                }
+            }
+        }
+    }
+
+    fn file_span(&self, start: u32, end: u32) -> Span {
+        let first = self.file_offset(start as usize);
+        // The end belongs to the last byte, not to what a continuation puts behind it.
+        let last = if end > start {
+            self.file_offset(end as usize - 1) + 1
+        } else {
+            first
+        };
+        Span {
+            start: first,
+            end: last,
+        }
+    }
+
+    /// The flags in order.
+    pub fn flags(&self) -> impl ExactSizeIterator<Item = Flag<'d>> + use<'d> {
+        let this = *self;
+        let (from, to) = self.node.flags;
+        let flags = self
+            .file
+            .arena
+            .flags
+            .get(from as usize..to as usize)
+            .unwrap_or_default();
+        flags.iter().map(move |flag| Flag {
+            text: text::lossy(flag.text(this.text())),
+            span: this.file_span(flag.start, flag.end),
+        })
+    }
+
+    /// The bytes of the file that are `from..to` of a flag's value (counted behind the `=`, quotes and escapes removed).
+    /// The span ends right behind the last of them, before a closing quote.
+    #[must_use]
+    pub fn flag_value_span(&self, flag: usize, from: usize, to: usize) -> Span {
+        let (first, last) = self.node.flags;
+        let flags = self
+            .file
+            .arena
+            .flags
+            .get(first as usize..last as usize)
+            .unwrap_or_default();
+        let Some(raw) = flags.get(flag) else {
+            return self.span();
+        };
+        let line = self.text();
+        let (mut behind_equals, mut at) = (false, 0);
+        let mut span: Option<(usize, usize)> = None;
+        let mut end = raw.start as usize;
+        for item in
+            words::FlagChars::new(line, raw.start as usize, raw.end as usize, self.file.escape)
+        {
+            let words::FlagChar::Value(c, offset) = item else {
+                break;
+            };
+            if behind_equals {
+                let range = at..at + c.len_utf8();
+                at = range.end;
+                if range.end > from && range.start < to {
+                    span = Some((span.map_or(offset, |(start, _)| start), offset + 1));
+                }
+            }
+            end = offset + 1;
+            behind_equals |= c == '=';
+        }
+        let (start, end) = span.unwrap_or((end, end));
+        let first = self.file_offset(start);
+        Span {
+            start: first,
+            end: if end > start {
+                self.file_offset(end - 1) + 1
+            } else {
+                first
+            },
+        }
+    }
+
+    /// The words in order. ENV and LABEL have a name and a value for each pair; ONBUILD has none, see
+    /// [`nested`](Self::nested).
+    pub fn words(&self) -> impl ExactSizeIterator<Item = Word<'d>> + use<'d> {
+        let this = *self;
+        self.raw_words().iter().map(move |word| Word {
+            text: word.text(this.text()),
+            span: this.file_span(word.start, word.end),
+        })
+    }
+
+    fn raw_words(&self) -> &'d [words::RawWord] {
+        let (from, to) = self.node.words;
+        self.file
+            .arena
+            .words
+            .get(from as usize..to as usize)
+            .unwrap_or_default()
+    }
+
+    /// The text of each word.
+    fn word_texts(&self) -> impl ExactSizeIterator<Item = &'d [u8]> + use<'d> {
+        let text = self.text();
+        self.raw_words().iter().map(move |word| word.text(text))
+    }
+
+    /// Whether the words were a JSON array.
+    #[must_use]
+    pub fn is_json(&self) -> bool {
+        self.node.shape.json
+    }
+
+    /// `ENV name value`: one pair without `=`.
+    #[must_use]
+    pub fn is_legacy_pair(&self) -> bool {
+        self.node.shape.legacy
+    }
+
+    /// The heredocs in order. Those of an ONBUILD belong to it, not to the instruction behind it.
+    pub fn heredocs(&self) -> impl ExactSizeIterator<Item = Heredoc<'d>> + use<'d> {
+        let file = self.file;
+        let (from, to) = self.node.heredocs;
+        let heredocs = file
+            .arena
+            .heredocs
+            .get(from as usize..to as usize)
+            .unwrap_or_default();
+        heredocs.iter().map(move |heredoc| {
+            let span = Span {
+                start: heredoc.start as usize,
+                end: heredoc.end as usize,
+            };
+            Heredoc {
+                name: &heredoc.name,
+                expand: heredoc.expand,
+                chomp: heredoc.chomp,
+                content: file.source.get(span.start..span.end).unwrap_or_default(),
+                span,
+                whole: Span {
+                    start: span.start,
+                    end: heredoc.terminator_end as usize,
+                },
+            }
+        })
+    }
+
+    /// The instruction behind ONBUILD.
+    #[must_use]
+    pub fn nested(&self) -> Option<Self> {
+        let node = self.file.arena.nested.get(self.node.nested? as usize)?;
+        Some(Self {
+            file: self.file,
+            node,
+        })
+    }
+}

@@ -1,0 +1,168 @@
+//! `SOURCE_DATE_EPOCH`, which can name a stage whose only ADD gives the time (BuildKit's `dockerfile2llb/epoch.go`).
+
+use std::collections::HashMap;
+
+use super::{
+    Edit, Error, ErrorKind, Fetch, Origin, Source,
+    add::{Classified, classify, git_source, http_source},
+    collect::{Builder, SCRATCH, at},
+    env::Lookup,
+    state::{Site, Task},
+};
+use crate::dockerfile::{
+    Span,
+    command::{Add, Command, CommandKind, Stage},
+    text,
+};
+
+const NAME: &str = "SOURCE_DATE_EPOCH";
+
+/// Resolves the value as far as that goes without asking anyone: a number is normalised, anything else is unset
+/// afterwards, and a stage yields the fetch that BuildKit asks for its time.
+pub(super) fn resolve(builder: &mut Builder<'_>) -> Result<(), Error> {
+    let given = builder.build_args.get(NAME).cloned();
+    let global = builder
+        .globals
+        .get(NAME)
+        .filter(|value| !value.is_empty())
+        .cloned();
+    let Some(value) = given.or(global) else {
+        return Ok(());
+    };
+    let known = match value.parse::<i64>() {
+        Ok(seconds) => Some(seconds.to_string()),
+        Err(_) if value.is_empty() || value == "context" => None,
+        Err(_) => {
+            if builder.named_context(&value, None).is_none() {
+                stage_source(builder, &value)?;
+            }
+            None
+        }
+    };
+    for values in [&mut builder.build_args, &mut builder.globals] {
+        if values.contains_key(NAME) {
+            match &known {
+                Some(known) => values.insert(NAME.to_owned(), known.clone()),
+                None => values.remove(NAME),
+            };
+        }
+    }
+    Ok(())
+}
+
+fn stage_source(builder: &mut Builder<'_>, name: &str) -> Result<(), Error> {
+    let wanted = text::lower(name);
+    let stages = builder.stages;
+    let Some(stage) = stages
+        .stages
+        .iter()
+        .find(|stage| !stage.name.is_empty() && stage.name == wanted)
+    else {
+        let kind = ErrorKind::Epoch(format!("{name:?} is neither a number nor a stage"));
+        return Err(Error {
+            span: Span::default(),
+            lines: (0, 0),
+            trigger: None,
+            kind,
+        });
+    };
+    let mut scope = builder.globals.clone();
+    scope.remove(NAME);
+    let (command, add, source, expanded) =
+        only_source(builder, stage, &mut scope).map_err(|kind| at(stage.instruction, kind))?;
+    let site = Site {
+        file: builder.file,
+        index: command.index,
+        trigger: None,
+    };
+    let task = Task {
+        instruction: command.instruction,
+        kind: &command.kind,
+        site,
+        sources: &[],
+    };
+    let span = command
+        .instruction
+        .words()
+        .next()
+        .map_or(command.instruction.span(), |word| word.span);
+    let fetch = Fetch {
+        origin: Origin::Add,
+        place: task.site.place(span),
+        stage: stage.name.clone(),
+        expanded,
+        source,
+        edit: builder.add_edit(&task, add, 0).map(Edit::Add),
+        loaded: false,
+    };
+    builder.add_fetch(fetch);
+    Ok(())
+}
+
+/// `sourceDateEpochStageSource`: FROM scratch, ARGs, and one ADD of one remote source.
+fn only_source<'a>(
+    builder: &Builder<'a>,
+    stage: &'a Stage<'a>,
+    scope: &mut HashMap<String, String>,
+) -> Result<(&'a Command<'a>, &'a Add<'a>, Source, String), ErrorKind> {
+    let refuse = |reason: &str| {
+        Err(ErrorKind::Epoch(format!(
+            "the stage {:?} {reason}",
+            stage.name
+        )))
+    };
+    let expand = |scope: &HashMap<String, String>, word: &[u8]| {
+        builder.expand(
+            word,
+            &Lookup {
+                scope,
+                fuel: &builder.work,
+            },
+        )
+    };
+    if expand(scope, stage.base)? != SCRATCH {
+        return refuse("must be FROM scratch");
+    }
+    let mut found = None;
+    for command in &stage.commands {
+        match &command.kind {
+            CommandKind::Arg(pairs) => {
+                for (name, default) in pairs {
+                    let name = text::lossy(name).into_owned();
+                    let value = match (builder.build_args.get(&name), default) {
+                        (Some(given), _) => given.clone(),
+                        (None, Some(default)) => expand(scope, default)?,
+                        (None, None) => continue,
+                    };
+                    scope.insert(name, value);
+                }
+            }
+            CommandKind::Add(add) if found.is_none() => {
+                let ([(path, _)], []) = (
+                    add.sources.paths.as_slice(),
+                    add.sources.contents.as_slice(),
+                ) else {
+                    return refuse("must have exactly one remote ADD source");
+                };
+                let source = expand(scope, path)?;
+                let mut checksum = match &add.checksum {
+                    Some(flag) => expand(scope, flag.value.as_bytes())?,
+                    None => String::new(),
+                };
+                let remote = match classify(&source)? {
+                    Classified::Http => http_source(&source, &checksum)?,
+                    Classified::Git(git) => {
+                        git_source(&git, &mut checksum, &mut add.keep_git_dir.clone())?
+                    }
+                    Classified::Path => return refuse("must ADD an HTTP(S) or git source"),
+                };
+                found = Some((command, add, remote, source));
+            }
+            _ => return refuse("can only have ARG and one remote ADD"),
+        }
+    }
+    match found {
+        Some(found) => Ok(found),
+        None => refuse("must have exactly one remote ADD"),
+    }
+}

@@ -1,0 +1,247 @@
+//! `Dockerfile.evidence`: signatures and bundles, so that a build verifies again without asking anyone.
+//!
+//! One JSON object a line. `id` is the SHA-256 of the object's other members, written without white space in the order below:
+//!
+//! ```json
+//! {"id":"sha256:…","kind":"cosign-signature","subject":"sha256:…","payload":"BASE64","signature":"BASE64"}
+//! {"id":"sha256:…","kind":"sigstore-bundle","subject":"sha256:…","bundle":"BASE64"}
+//! ```
+//!
+//! `subject` is the digest that the item is offered for. It finds the item, and proves nothing.
+
+use std::{collections::BTreeMap, fmt};
+
+use base64ct::{Base64, Encoding as _};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    digest::Digest,
+    policy::strict::FileError,
+    verify::{Proof, bundle, cosign, json},
+};
+
+/// Largest file read, in bytes.
+pub const MAX_FILE: usize = 64 * 1024 * 1024;
+/// Longest line, in bytes: the largest bundle in base64, and room for the rest.
+const MAX_LINE: usize = bundle::MAX_BUNDLE / 3 * 4 + 64 * 1024;
+/// Most items in a file.
+const MAX_ITEMS: usize = 20_000;
+
+/// Proofs by the digest that they are offered for: those of the file, and those found live.
+#[derive(Clone, Debug, Default)]
+pub struct Evidence {
+    items: BTreeMap<Digest, BTreeMap<Digest, Item>>,
+}
+
+/// One proof. Untrusted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    id: Digest,
+    subject: Digest,
+    proof: Proof,
+}
+
+/// The members that `id` covers, in their order.
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+enum Content {
+    CosignSignature {
+        subject: Digest,
+        payload: String,
+        signature: String,
+    },
+    SigstoreBundle {
+        subject: Digest,
+        bundle: String,
+    },
+}
+
+impl Item {
+    /// The SHA-256 of the content.
+    #[must_use]
+    pub fn id(&self) -> &Digest {
+        &self.id
+    }
+
+    /// The digest that the proof is offered for.
+    #[must_use]
+    pub fn subject(&self) -> &Digest {
+        &self.subject
+    }
+
+    /// What may prove it.
+    #[must_use]
+    pub fn proof(&self) -> &Proof {
+        &self.proof
+    }
+}
+
+impl Evidence {
+    /// Reads the evidence `bytes` of the file called `file`.
+    ///
+    /// # Errors
+    /// The first line that is not exactly as described above, or whose content is not the one that its `id` names.
+    pub fn parse(bytes: &[u8], file: &str) -> Result<Self, FileError> {
+        let mut evidence = Self::default();
+        let mut start: usize = 0;
+        let error = |line: usize, span, message| FileError {
+            file: file.to_owned(),
+            span,
+            line,
+            column: 1,
+            message,
+        };
+        if bytes.len() > MAX_FILE {
+            return Err(error(
+                1,
+                0..0,
+                format!("the file has more than {MAX_FILE} bytes"),
+            ));
+        }
+        let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+        if bytes.is_empty() {
+            return Ok(evidence);
+        }
+        for (index, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
+            let number = index.saturating_add(1);
+            let span = start..start.saturating_add(line.len());
+            start = span.end.saturating_add(1);
+            if number > MAX_ITEMS {
+                return Err(error(
+                    number,
+                    span,
+                    format!("the file has more than {MAX_ITEMS} lines"),
+                ));
+            }
+            let item = read_line(line).map_err(|why| error(number, span.clone(), why))?;
+            let id = item.id.clone();
+            if !evidence.add(item) {
+                return Err(error(number, span, format!("{id} is there twice")));
+            }
+        }
+        Ok(evidence)
+    }
+
+    /// Adds a proof offered for `subject`, found live, and gives its `id`.
+    pub fn insert(&mut self, subject: Digest, proof: Proof) -> Digest {
+        let id = id(&Content::new(&subject, &proof));
+        self.add(Item {
+            id: id.clone(),
+            subject,
+            proof,
+        });
+        id
+    }
+
+    fn add(&mut self, item: Item) -> bool {
+        let of_subject = self.items.entry(item.subject.clone()).or_default();
+        of_subject.insert(item.id.clone(), item).is_none()
+    }
+
+    /// The proofs offered for `subject`, in the order of their `id`s.
+    pub fn of(&self, subject: &Digest) -> impl Iterator<Item = &Item> {
+        self.items
+            .get(subject)
+            .into_iter()
+            .flat_map(BTreeMap::values)
+    }
+
+    /// All proofs, by subject, then `id`.
+    pub fn iter(&self) -> impl Iterator<Item = &Item> {
+        self.items.values().flat_map(BTreeMap::values)
+    }
+}
+
+/// The text of the file: sorted by subject, then `id`.
+impl fmt::Display for Evidence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for item in self.iter() {
+            let content = canonical(&Content::new(&item.subject, &item.proof));
+            let members = content.strip_prefix('{').unwrap_or(&content);
+            writeln!(f, "{{\"id\":\"{}\",{members}", item.id)?;
+        }
+        Ok(())
+    }
+}
+
+impl Content {
+    fn new(subject: &Digest, proof: &Proof) -> Self {
+        let subject = subject.clone();
+        match proof {
+            Proof::Cosign(signature) => Self::CosignSignature {
+                subject,
+                payload: Base64::encode_string(&signature.payload),
+                signature: signature.signature.clone(),
+            },
+            Proof::Bundle(bytes) => Self::SigstoreBundle {
+                subject,
+                bundle: Base64::encode_string(bytes),
+            },
+        }
+    }
+
+    fn into_item(self, id: Digest) -> Result<Item, String> {
+        let decode = |member: &str, text: &str, limit: usize| {
+            let bytes = Base64::decode_vec(text)
+                .map_err(|_| format!("`{member}` is no base64 (RFC 4648, padded)"))?;
+            if bytes.len() > limit {
+                return Err(format!("`{member}` has more than {limit} bytes"));
+            }
+            Ok(bytes)
+        };
+        let (subject, proof) = match self {
+            Self::CosignSignature {
+                subject,
+                payload,
+                signature,
+            } => {
+                if signature.len() > cosign::MAX_SIGNATURE {
+                    return Err(format!(
+                        "`signature` has more than {} bytes",
+                        cosign::MAX_SIGNATURE
+                    ));
+                }
+                let payload = decode("payload", &payload, cosign::MAX_PAYLOAD)?;
+                (
+                    subject,
+                    Proof::Cosign(cosign::Signature { payload, signature }),
+                )
+            }
+            Self::SigstoreBundle { subject, bundle } => (
+                subject,
+                Proof::Bundle(decode("bundle", &bundle, bundle::MAX_BUNDLE)?),
+            ),
+        };
+        Ok(Item { id, subject, proof })
+    }
+}
+
+/// The members in their order, without white space.
+fn canonical(content: &Content) -> String {
+    // Serializing texts to memory cannot fail; an empty text would only make an `id` that matches nothing.
+    serde_json::to_string(content).unwrap_or_default()
+}
+
+fn id(content: &Content) -> Digest {
+    Digest::sha256(canonical(content).as_bytes())
+}
+
+fn read_line(line: &[u8]) -> Result<Item, String> {
+    let mut object: serde_json::Map<String, serde_json::Value> =
+        json::read(line, MAX_LINE).map_err(|error| format!("not one JSON object: {error}"))?;
+    let named: Digest = match object.remove("id") {
+        Some(serde_json::Value::String(text)) => {
+            text.parse().map_err(|error| format!("`id`: {error}"))?
+        }
+        _ => return Err("`id` is missing or no text".to_owned()),
+    };
+    let content: Content = serde_json::from_value(serde_json::Value::Object(object))
+        .map_err(|error| error.to_string())?;
+    let found = id(&content);
+    if found != named {
+        return Err(format!(
+            "the content is {found}, not {named}: it was changed"
+        ));
+    }
+    content.into_item(named)
+}

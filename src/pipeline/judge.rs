@@ -1,0 +1,545 @@
+//! The pin of each fetch, and what the policy says of it; and what the policy says of each RUN.
+
+use std::collections::BTreeMap;
+
+use futures_util::future::join_all;
+
+use super::{Build, Memory, known_digest, place, subject};
+use crate::{
+    digest::Digest,
+    fetch::{Fetch, GitSource, MountKind, Network, Origin, Plan, Platform, RunStep, Source},
+    policy::{Pin, Replaced, RunNeeds, Subject, Verdict},
+    reference::ImageReference,
+    report::{Finding, Kind},
+    resolve::{Resolve, ResolveError},
+};
+
+/// Where a pin comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PinSource {
+    /// It stands in the Dockerfile or in the build's options.
+    Written,
+    /// `Dockerfile.lock`.
+    Lock,
+    /// Resolved just now.
+    Live,
+}
+
+/// What became of one fetch.
+#[derive(Clone, Debug)]
+pub struct Judged {
+    /// What it is fixed to, and who says so. `None`: nothing is (see `problem`), or it is the client's own folder.
+    pub pin: Option<(Pin, PinSource)>,
+    /// What the policy says; `None` if it could not be asked.
+    pub verdict: Option<Verdict>,
+    /// The image that it really is, where a named context stands in.
+    pub image: Option<ImageReference>,
+    /// Why there is no pin or no verdict: kind, cause, next step.
+    pub problem: Option<(Kind, String, String)>,
+}
+
+impl Judged {
+    fn refused(kind: Kind, cause: impl Into<String>, next: impl Into<String>) -> Self {
+        Self { pin: None, verdict: None, image: None, problem: Some((kind, cause.into(), next.into())) }
+    }
+
+    /// Whether the build may use it.
+    #[must_use]
+    pub fn passed(&self) -> bool {
+        self.problem.is_none() && self.verdict.as_ref().is_none_or(|verdict| !verdict.is_refused())
+    }
+
+    /// Why the build may not use it: kind, cause, next step. `None` if it may.
+    #[must_use]
+    pub fn refusal(&self) -> Option<(Kind, String, String)> {
+        match (&self.problem, &self.verdict) {
+            (Some(problem), _) => Some(problem.clone()),
+            (None, Some(verdict)) => refusal(verdict).map(|(cause, next)| (Kind::Unverified, cause, next)),
+            (None, None) => None,
+        }
+    }
+
+    /// The digest that it is fixed to.
+    #[must_use]
+    pub fn digest(&self) -> Option<&Digest> {
+        match &self.pin {
+            Some((Pin::Digest(digest), _)) => Some(digest),
+            _ => None,
+        }
+    }
+
+    /// The commit that it is fixed to.
+    #[must_use]
+    pub fn commit(&self) -> Option<&str> {
+        match &self.pin {
+            Some((Pin::Commit(commit), _)) => Some(commit),
+            _ => None,
+        }
+    }
+
+    /// What stops the build, if anything.
+    pub(super) fn findings(&self, file: &str, fetch: &Fetch) -> Option<Finding> {
+        let (mut kind, cause, next) = self.refusal()?;
+        if kind == Kind::Unverified && matches!(fetch.source, Source::Context { .. }) {
+            kind = Kind::Context;
+        }
+        Some(Finding {
+            kind,
+            file: file.to_owned(),
+            place: Some(place(&fetch.place)),
+            subject: subject(fetch),
+            cause,
+            next,
+        })
+    }
+}
+
+/// Cause and next step of a refusal; `None` if it is none.
+pub fn refusal(verdict: &Verdict) -> Option<(String, String)> {
+    let Verdict::Refused(refusals) = verdict else { return None };
+    let causes: Vec<String> = refusals.iter().map(ToString::to_string).collect();
+    let mut next: Vec<&str> = Vec::new();
+    for refusal in refusals {
+        if !next.contains(&refusal.next.as_str()) {
+            next.push(&refusal.next);
+        }
+    }
+    Some((causes.join("\n"), next.join("\n")))
+}
+
+/// Judges each fetch; each different one once, all at the same time.
+pub(super) async fn all<R: Resolve>(
+    build: &Build<'_>,
+    resolver: &R,
+    memory: &Memory,
+    fetches: &[Fetch],
+) -> Vec<Judged> {
+    let mut first: Vec<usize> = Vec::new();
+    let mut same_as = Vec::with_capacity(fetches.len());
+    let mut known: BTreeMap<String, usize> = BTreeMap::new();
+    for (index, fetch) in fetches.iter().enumerate() {
+        // The debug form of source and origin names everything that the judgement depends on.
+        let key = format!("{:?} {:?}", fetch.origin == Origin::From, fetch.source);
+        let at = *known.entry(key).or_insert_with(|| {
+            first.push(index);
+            first.len().saturating_sub(1)
+        });
+        same_as.push(at);
+    }
+    let judged = join_all(
+        first.iter().filter_map(|index| fetches.get(*index)).map(|fetch| one(build, resolver, memory, fetch)),
+    )
+    .await;
+    same_as.into_iter().filter_map(|at| judged.get(at).cloned()).collect()
+}
+
+async fn one<R: Resolve>(build: &Build<'_>, resolver: &R, memory: &Memory, fetch: &Fetch) -> Judged {
+    match &fetch.source {
+        Source::Image { reference, platform } => known_image(build, resolver, memory, reference, platform).await,
+        Source::Http { url, checksum } => file(build, resolver, url, checksum.as_deref(), fetch.place.trigger.is_some()).await,
+        Source::Git(source) => git(build, resolver, source, fetch.place.trigger.is_some()).await,
+        Source::Context { key, platform } => context(build, resolver, memory, fetch, key, platform).await,
+    }
+}
+
+/// An image: digest as written, as locked, or as it is now; then the policy, with the lock's proofs or live ones.
+pub(super) async fn known_image<R: Resolve>(
+    build: &Build<'_>,
+    resolver: &R,
+    memory: &Memory,
+    reference: &ImageReference,
+    platform: &Platform,
+) -> Judged {
+    let known = known_digest(build, reference, platform);
+    let (digest, source) = match known {
+        Some(known) => known,
+        None if build.locked => return not_locked(reference),
+        None => {
+            let answer = match memory.images.get(&(reference.clone(), platform.clone())) {
+                Some(answer) => answer.clone(),
+                None => resolver.image(reference, platform).await,
+            };
+            match answer {
+                Ok(image) => (image.digest, PinSource::Live),
+                Err(error) => return unresolved(error, reference),
+            }
+        }
+    };
+    let subject = Subject::image(reference);
+    let pin = Pin::Digest(digest.clone());
+    let mut verdict = build.policy.judge(&subject, &pin, build.evidence, build.now);
+    let mut problem = None;
+    if !build.locked && build.policy.needs_signatures(&subject, build.now) {
+        // What a cache has may be from before the image was signed.
+        for fresh in [false, true] {
+            if !verdict.is_refused() {
+                break;
+            }
+            problem = None;
+            match resolver.signatures(reference, &digest, fresh).await {
+                Ok(proofs) => {
+                    // Another layer may have been convinced by what is in the file.
+                    let mut live = build.evidence.clone();
+                    for proof in proofs {
+                        live.insert(digest.clone(), proof);
+                    }
+                    verdict = build.policy.judge(&subject, &pin, &live, build.now);
+                }
+                Err(ResolveError::Offline) => break,
+                Err(ResolveError::Failed { cause, next }) => {
+                    problem =
+                        Some((Kind::Unverified, format!("its signatures cannot be fetched: {cause}"), next));
+                }
+            }
+        }
+    }
+    Judged { pin: Some((pin, source)), verdict: Some(verdict), image: Some(reference.clone()), problem }
+}
+
+/// An image that no instruction names, such as the scanner of an SBOM.
+pub async fn image<R: Resolve>(
+    build: &Build<'_>,
+    resolver: &R,
+    reference: &ImageReference,
+    platform: &Platform,
+) -> Judged {
+    known_image(build, resolver, &Memory::default(), reference, platform).await
+}
+
+/// A file that no instruction names, fixed by `checksum`.
+pub async fn http<R: Resolve>(build: &Build<'_>, resolver: &R, url: &str, checksum: Option<&str>) -> Judged {
+    file(build, resolver, url, checksum, false).await
+}
+
+/// A repository that no instruction names, which must be fixed by `reference` or `checksum`.
+pub async fn git_at<R: Resolve>(
+    build: &Build<'_>,
+    resolver: &R,
+    remote: &str,
+    reference: &str,
+    checksum: Option<&String>,
+) -> Judged {
+    let source = GitSource {
+        remote: remote.to_owned(),
+        reference: reference.to_owned(),
+        checksum: checksum.cloned(),
+        ..GitSource::default()
+    };
+    git(build, resolver, &source, true).await
+}
+
+async fn file<R: Resolve>(
+    build: &Build<'_>,
+    resolver: &R,
+    url: &str,
+    checksum: Option<&str>,
+    in_trigger: bool,
+) -> Judged {
+    let subject = match Subject::http(url) {
+        Ok(subject) => subject,
+        Err(error) => {
+            return Judged::refused(Kind::Unsupported, error.to_string(), "write the URL in its plain form");
+        }
+    };
+    if in_trigger && checksum.is_none() {
+        return Judged::refused(
+            Kind::Unpinnable,
+            "a trigger of the base image adds a file without a checksum, and a trigger cannot be rewritten",
+            "build upon an image without that trigger, or have its author add --checksum",
+        );
+    }
+    let (digest, source) = match checksum.map(str::parse::<Digest>) {
+        Some(Ok(digest)) => (digest, PinSource::Written),
+        Some(Err(error)) => {
+            return Judged::refused(Kind::Dockerfile, format!("--checksum: {error}"), "write sha256:<64 digits>");
+        }
+        None => match build.lock.http(url) {
+            Some(locked) => (locked.digest.clone(), PinSource::Lock),
+            None if build.locked => return not_locked(url),
+            None => match resolver.http(url).await {
+                Ok(digest) => (digest, PinSource::Live),
+                Err(error) => return unresolved(error, url),
+            },
+        },
+    };
+    if digest.algorithm() != crate::digest::Algorithm::Sha256 {
+        return Judged::refused(
+            Kind::Unsupported,
+            format!("BuildKit checks files by SHA-256 only, and the pin is {digest}"),
+            "use the SHA-256 digest of the file",
+        );
+    }
+    let pin = Pin::Digest(digest);
+    let verdict = build.policy.judge(&subject, &pin, build.evidence, build.now);
+    Judged { pin: Some((pin, source)), verdict: Some(verdict), image: None, problem: None }
+}
+
+async fn git<R: Resolve>(build: &Build<'_>, resolver: &R, source: &GitSource, in_trigger: bool) -> Judged {
+    let subject = match Subject::git(&source.remote) {
+        Ok(subject) => subject,
+        Err(error) => {
+            return Judged::refused(Kind::Unsupported, error.to_string(), "write the remote in its plain form");
+        }
+    };
+    let written = is_commit(&source.reference).then_some(&source.reference);
+    let full_checksum = source.checksum.as_ref().filter(|checksum| is_commit(checksum));
+    if in_trigger && written.is_none() && full_checksum.is_none() {
+        return Judged::refused(
+            Kind::Unpinnable,
+            "a trigger of the base image adds a repository without a full commit, and a trigger cannot be rewritten",
+            "build upon an image without that trigger, or have its author name the commit",
+        );
+    }
+    let (commit, from) = match written.or(full_checksum) {
+        Some(commit) => (commit.to_ascii_lowercase(), PinSource::Written),
+        None => match build.lock.git(&source.remote, &source.reference) {
+            Some(commit) => (commit.to_owned(), PinSource::Lock),
+            None if build.locked => return not_locked(&source.remote),
+            None => match resolver.git(source).await {
+                Ok(commit) => (commit, PinSource::Live),
+                Err(error) => return unresolved(error, &source.remote),
+            },
+        },
+    };
+    // BuildKit takes a prefix, and so does whoever wrote it; but it must be a prefix of this commit.
+    if let Some(checksum) = &source.checksum
+        && !commit.starts_with(&checksum.to_ascii_lowercase())
+        && from != PinSource::Live
+    {
+        return Judged::refused(
+            Kind::Conflict,
+            format!("the Dockerfile expects the commit {checksum}, but it is fixed to {commit}"),
+            "correct the one that is wrong: --checksum in the Dockerfile, or the lock",
+        );
+    }
+    let pin = Pin::Commit(commit);
+    let verdict = build.policy.judge(&subject, &pin, build.evidence, build.now);
+    Judged { pin: Some((pin, from)), verdict: Some(verdict), image: None, problem: None }
+}
+
+/// The image of a registry that a named context stands for, normalised; `None` if it is something else.
+pub(super) fn context_image(value: &str) -> Option<ImageReference> {
+    let reference = value.strip_prefix("docker-image:")?;
+    let reference = reference.strip_prefix("//").unwrap_or(reference);
+    (reference != "scratch").then(|| ImageReference::parse(reference).ok().map(ImageReference::with_default_tag))?
+}
+
+async fn context<R: Resolve>(
+    build: &Build<'_>,
+    resolver: &R,
+    memory: &Memory,
+    fetch: &Fetch,
+    key: &str,
+    platform: &Platform,
+) -> Judged {
+    let value = build.contexts.get(key).map(String::as_str).unwrap_or_default();
+    if let Some(reference) = context_image(value) {
+        return known_image(build, resolver, memory, &reference, platform).await;
+    }
+    let scheme = value.split_once(':').map_or("", |(scheme, _)| scheme);
+    match scheme {
+        "docker-image" if value.trim_start_matches("docker-image:").trim_start_matches("//") == "scratch" => {
+            Judged { pin: None, verdict: None, image: None, problem: None }
+        }
+        "local" => local_context(build, fetch),
+        "oci-layout" => layout(build, value),
+        "input" => Judged { pin: None, verdict: None, image: None, problem: None },
+        "http" | "https" | "git" | "ssh" => remote_context(build, resolver, value).await,
+        other if other.starts_with("git@") => remote_context(build, resolver, value).await,
+        _ => Judged::refused(
+            Kind::Unsupported,
+            format!("the named context {key} is {value:?}, of a kind that this version does not know"),
+            "give it as docker-image://, oci-layout://, a git or http URL, or a folder",
+        ),
+    }
+}
+
+/// A folder of the client in the place of an image or a stage.
+fn local_context(build: &Build<'_>, fetch: &Fetch) -> Judged {
+    let replaced = if fetch.origin == Origin::From { Replaced::Base } else { Replaced::Source };
+    let verdict = match ImageReference::parse(&fetch.expanded) {
+        Ok(reference) => build.policy.local_override(&reference, replaced, build.now),
+        Err(_) => Verdict::Accepted(Vec::new()),
+    };
+    Judged { pin: None, verdict: Some(verdict), image: None, problem: None }
+}
+
+/// An image in an OCI layout of the client: `oci-layout://STORE[:TAG]@DIGEST`.
+fn layout(build: &Build<'_>, value: &str) -> Judged {
+    let name = value.trim_start_matches("oci-layout:").trim_start_matches("//");
+    let parsed = name.rsplit_once('@').and_then(|(store, digest)| Some((store, digest.parse::<Digest>().ok()?)));
+    let Some((store, digest)) = parsed else {
+        return Judged::refused(
+            Kind::Unpinned,
+            format!("{value} has no digest"),
+            "name the image in the layout by its digest: oci-layout://STORE@sha256:...",
+        );
+    };
+    let store = match store.rsplit_once(':') {
+        Some((store, tag)) if !tag.contains('/') => store,
+        _ => store,
+    };
+    let pin = Pin::Digest(digest);
+    let verdict = build.policy.judge(&Subject::layout(store), &pin, build.evidence, build.now);
+    Judged { pin: Some((pin, PinSource::Written)), verdict: Some(verdict), image: None, problem: None }
+}
+
+async fn remote_context<R: Resolve>(build: &Build<'_>, resolver: &R, value: &str) -> Judged {
+    match crate::fetch::git_url(value) {
+        Ok(Some(source)) => git(build, resolver, &source, false).await,
+        Ok(None) if value.starts_with("http://") || value.starts_with("https://") => {
+            file(build, resolver, value, None, false).await
+        }
+        Ok(None) => Judged::refused(
+            Kind::Unsupported,
+            format!("{value} is neither a git repository nor a URL of a file"),
+            "give the named context as a git or http URL",
+        ),
+        Err(error) => Judged::refused(Kind::Dockerfile, error.to_string(), "correct the URL of the named context"),
+    }
+}
+
+fn not_locked(what: impl std::fmt::Display) -> Judged {
+    Judged::refused(
+        Kind::Unpinned,
+        format!("{what} is not in the lock, and only what is in the lock may be used"),
+        "add it to the lock, or build without `locked`",
+    )
+}
+
+fn unresolved(error: ResolveError, what: impl std::fmt::Display) -> Judged {
+    match error {
+        ResolveError::Offline => Judged::refused(
+            Kind::Unpinned,
+            format!("{what} is not in the lock, so its digest is not known here"),
+            "add it to the lock; without a lock, a build resolves and verifies it live",
+        ),
+        ResolveError::Failed { cause, next } => {
+            Judged::refused(Kind::Unpinned, format!("{what} cannot be resolved: {cause}"), next)
+        }
+    }
+}
+
+/// Whether `text` is a full commit id of SHA-1 or SHA-256.
+pub(super) fn is_commit(text: &str) -> bool {
+    matches!(text.len(), 40 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// The values to hand to the nested frontend for the named contexts that the plan uses.
+pub(super) fn pinned_contexts(build: &Build<'_>, plan: &Plan, fetches: &[Judged]) -> BTreeMap<String, String> {
+    let mut contexts = BTreeMap::new();
+    for key in &plan.contexts {
+        if let Some(value) = build.contexts.get(key) {
+            contexts.insert(key.clone(), value.clone());
+        }
+    }
+    for (fetch, judged) in plan.fetches.iter().zip(fetches) {
+        let Source::Context { key, .. } = &fetch.source else { continue };
+        let Some(value) = build.contexts.get(key) else { continue };
+        let pinned = match (&judged.pin, &judged.image) {
+            (Some((Pin::Digest(digest), _)), Some(image)) => {
+                format!("docker-image://{}", image.with_digest(digest.clone()))
+            }
+            (Some((Pin::Commit(commit), _)), _) => match super::edits::git_at_commit(value, commit) {
+                Some(pinned) => pinned,
+                None => continue,
+            },
+            _ => continue,
+        };
+        contexts.insert(key.clone(), pinned);
+    }
+    contexts
+}
+
+/// What became of the RUN steps.
+#[derive(Debug, Default)]
+pub(super) struct Runs {
+    /// For each step of the plan, whether its network is taken away.
+    pub without_network: Vec<bool>,
+    /// See [`super::PlatformOutcome::force_no_network`].
+    pub force_no_network: bool,
+    /// What no rule allows.
+    pub findings: Vec<Finding>,
+}
+
+/// The text that run rules are matched with: what a shell would run, or the words of the exec form.
+///
+/// The audit takes the same from the LLB, so it is decided by the arguments alone.
+#[must_use]
+pub fn command_text(argv: &[String]) -> String {
+    match argv {
+        [_, .., option, text] if is_shell_option(option) => text.clone(),
+        words => words.join(" "),
+    }
+}
+
+/// `-c`, also together with others (`-ec`), and what PowerShell and cmd have instead.
+fn is_shell_option(option: &str) -> bool {
+    let lower = option.to_ascii_lowercase();
+    matches!(lower.as_str(), "-command" | "/c")
+        || lower.strip_prefix('-').is_some_and(|letters| {
+            letters.ends_with('c') && letters.len() <= 8 && letters.bytes().all(|byte| byte.is_ascii_lowercase())
+        })
+}
+
+/// Decides about every RUN of the file. Only those that the target reaches can be refused.
+pub(super) fn runs(build: &Build<'_>, steps: &[RunStep]) -> Runs {
+    let mut out = Runs::default();
+    let mut keeps_network = false;
+    for step in steps {
+        let command = command_text(&step.argv);
+        let network = RunNeeds { network: true, ..RunNeeds::default() };
+        let may = step.network == Network::Default && !build.policy.run(&command, network, build.now).is_refused();
+        keeps_network |= may && step.reachable;
+        let take = step.network == Network::Default && !may;
+        out.without_network.push(take);
+        if take && step.reachable && step.flags_at.is_none() {
+            out.force_no_network = true;
+        }
+        if !step.reachable {
+            continue;
+        }
+        let has_network = may || step.network == Network::Host;
+        let needs = RunNeeds {
+            network: may,
+            host_network: step.network == Network::Host,
+            insecure: step.insecure,
+            ssh: has_network && step.mounts.iter().any(|mount| mount.kind == MountKind::Ssh),
+            devices: !step.devices.is_empty(),
+        };
+        if let Some((cause, next)) = refusal(&build.policy.run(&command, needs, build.now)) {
+            out.findings.push(run_finding(build, step, &command, cause, next));
+        }
+    }
+    if out.force_no_network && keeps_network {
+        out.force_no_network = false;
+        for (step, take) in steps.iter().zip(&out.without_network) {
+            if *take && step.reachable && step.flags_at.is_none() {
+                out.findings.push(run_finding(
+                    build,
+                    step,
+                    &command_text(&step.argv),
+                    "a trigger of the base image runs this with a network that cannot be taken away, because another step may keep its network".to_owned(),
+                    "build upon an image without that trigger, or allow it by a run rule".to_owned(),
+                ));
+            }
+        }
+    }
+    out
+}
+
+fn run_finding(build: &Build<'_>, step: &RunStep, command: &str, cause: String, next: String) -> Finding {
+    let mut shown: String = command.lines().next().unwrap_or_default().chars().take(60).collect();
+    if shown.len() < command.len() {
+        shown.push_str(" ...");
+    }
+    Finding {
+        kind: Kind::Run,
+        file: build.file.to_owned(),
+        place: Some(place(&step.place)),
+        subject: format!("RUN {shown}"),
+        cause,
+        next,
+    }
+}

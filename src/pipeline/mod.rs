@@ -1,0 +1,257 @@
+//! From a Dockerfile, policy and lock to what would be built: the one path that `diff`, `check`, `explain` and the
+//! frontend walk, and at different points leave.
+//!
+//! ```text
+//! collect -> pin -> judge -> rewrite      for each platform
+//! ```
+//!
+//! Nothing here stops at the first thing that is wrong: every refusal is a [`Finding`], and what has one is not built.
+
+mod edits;
+mod judge;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::future::join_all;
+use jiff::Timestamp;
+
+pub use edits::without_syntax;
+pub use judge::{Judged, PinSource, command_text, git_at, http, image, refusal};
+
+use crate::{
+    digest::Digest,
+    dockerfile::Dockerfile,
+    fetch::{self, Base, Configs, Fetch, ImageConfig, Platform, Plan},
+    lock::{Evidence, Lock},
+    policy::Policy,
+    reference::ImageReference,
+    report::{Finding, Kind, Place},
+    resolve::{Image, Resolve, ResolveError},
+    rewrite::edit::{self, Edited},
+};
+
+/// How often bases may bring new bases (triggers that name images with triggers) before it is refused.
+const MAX_ROUNDS: usize = 32;
+
+/// What is to be built, and by whose rules.
+#[derive(Clone, Copy, Debug)]
+pub struct Build<'a> {
+    /// The Dockerfile's name, for messages.
+    pub file: &'a str,
+    /// The Dockerfile, as it came.
+    pub bytes: &'a [u8],
+    /// The same, read.
+    pub dockerfile: &'a Dockerfile,
+    /// `--target`.
+    pub target: Option<&'a str>,
+    /// The platforms to build for.
+    pub platforms: &'a [Platform],
+    /// The platform that builds.
+    pub build_platform: &'a Platform,
+    /// `--build-arg`.
+    pub build_args: &'a BTreeMap<String, String>,
+    /// Named contexts: key (`name` or `name::platform`) to value, as BuildKit gives them.
+    pub contexts: &'a BTreeMap<String, String>,
+    /// Who is trusted for what.
+    pub policy: &'a Policy,
+    /// What each fetch was fixed to.
+    pub lock: &'a Lock,
+    /// The proofs beside the lock.
+    pub evidence: &'a Evidence,
+    /// Whether what is not in the lock is refused instead of resolved.
+    pub locked: bool,
+    /// The moment for which the policy is asked.
+    pub now: Timestamp,
+}
+
+/// What came of it.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// One for each platform, in order.
+    pub platforms: Vec<PlatformOutcome>,
+    /// Everything that stops the build, in the order of the file. Empty: it may be built.
+    pub findings: Vec<Finding>,
+}
+
+/// What would be built for one platform.
+#[derive(Clone, Debug)]
+pub struct PlatformOutcome {
+    /// The platform.
+    pub platform: Platform,
+    /// What the target fetches and runs.
+    pub plan: Plan,
+    /// The judgement on each of `plan.fetches`, in the same order.
+    pub fetches: Vec<Judged>,
+    /// The Dockerfile with pins, and without network.
+    pub rewritten: Edited,
+    /// The named contexts that the build uses, with pinned values.
+    pub contexts: BTreeMap<String, String>,
+    /// Whether a trigger of a base image runs a command whose network can only be taken away by the option
+    /// `force-network-mode`.
+    pub force_no_network: bool,
+}
+
+/// Why there is no outcome at all: the Dockerfile cannot be read.
+pub type Unreadable = fetch::Error;
+
+/// Walks the path for every platform.
+///
+/// # Errors
+/// A Dockerfile, target or option that cannot be read.
+pub async fn run<R: Resolve>(build: &Build<'_>, resolver: &R) -> Result<Outcome, Unreadable> {
+    let mut memory = Memory::default();
+    let mut platforms = Vec::new();
+    let mut findings = Vec::new();
+    for platform in build.platforms {
+        let (plan, problems) = collect(build, resolver, platform, &mut memory).await?;
+        findings.extend(problems);
+        let fetches = judge::all(build, resolver, &memory, &plan.fetches).await;
+        for (fetch, judged) in plan.fetches.iter().zip(&fetches) {
+            findings.extend(judged.findings(build.file, fetch));
+        }
+        let runs = judge::runs(build, &plan.runs);
+        findings.extend(runs.findings);
+        let (edits, problems) = edits::edits(build, &plan, &fetches, &runs.without_network);
+        findings.extend(problems);
+        let rewritten = edit::apply(build.bytes, &edits).unwrap_or_else(|error| {
+            findings.push(Finding {
+                kind: Kind::Unsupported,
+                file: build.file.to_owned(),
+                place: None,
+                subject: String::new(),
+                cause: format!("the pins cannot be written into the file: {error}"),
+                next: "write each source of this ADD in an instruction of its own".to_owned(),
+            });
+            edit::unchanged(build.bytes)
+        });
+        let contexts = judge::pinned_contexts(build, &plan, &fetches);
+        platforms.push(PlatformOutcome {
+            platform: platform.clone(),
+            plan,
+            fetches,
+            rewritten,
+            contexts,
+            force_no_network: runs.force_no_network,
+        });
+    }
+    findings.sort_by_key(|finding| finding.place.as_ref().map(|place| place.first_line));
+    let mut seen = Vec::new();
+    findings.retain(|finding| {
+        let new = !seen.contains(finding);
+        if new {
+            seen.push(finding.clone());
+        }
+        new
+    });
+    Ok(Outcome { platforms, findings })
+}
+
+/// What was learnt of images so far; asked once each.
+#[derive(Debug, Default)]
+struct Memory {
+    images: BTreeMap<(ImageReference, Platform), Result<Image, ResolveError>>,
+}
+
+/// What decides about an image's digest, before anybody is asked.
+fn known_digest(build: &Build<'_>, reference: &ImageReference, platform: &Platform) -> Option<(Digest, PinSource)> {
+    if let Some(digest) = reference.digest() {
+        return Some((digest.clone(), PinSource::Written));
+    }
+    let locked = build.lock.image(reference, Some(&platform.short()))?;
+    Some((locked.digest.clone(), PinSource::Lock))
+}
+
+/// Collects what the target fetches, learning the configurations of its bases as it goes.
+async fn collect<R: Resolve>(
+    build: &Build<'_>,
+    resolver: &R,
+    platform: &Platform,
+    memory: &mut Memory,
+) -> Result<(Plan, Vec<Finding>), Unreadable> {
+    let options = fetch::Options {
+        target: build.target.map(str::to_owned),
+        platform: platform.clone(),
+        build_platform: build.build_platform.clone(),
+        build_args: build.build_args.clone(),
+        named_contexts: build.contexts.keys().cloned().collect::<BTreeSet<_>>(),
+    };
+    let mut configs = Configs::default();
+    for _ in 0..MAX_ROUNDS {
+        let plan = fetch::collect(build.dockerfile, &options, &configs)?;
+        if plan.missing.is_empty() {
+            return Ok((plan, Vec::new()));
+        }
+        let asked = plan.missing.iter().map(|base| learn(build, resolver, base, platform));
+        for (base, answer) in plan.missing.iter().zip(join_all(asked).await) {
+            // A base that cannot be learnt has a finding of its own when it is judged.
+            let config = match answer {
+                Learnt::Image(key, image) => {
+                    let config = image.as_ref().map(|image| image.config.clone()).unwrap_or_default();
+                    memory.images.insert(key, image);
+                    config
+                }
+                Learnt::Other(config) => config,
+            };
+            configs.known.insert(base.clone(), config);
+        }
+    }
+    let plan = fetch::collect(build.dockerfile, &options, &configs)?;
+    let finding = Finding {
+        kind: Kind::Unsupported,
+        file: build.file.to_owned(),
+        place: None,
+        subject: "ONBUILD".to_owned(),
+        cause: format!("the bases bring new bases more than {MAX_ROUNDS} times over"),
+        next: "build upon an image without triggers".to_owned(),
+    };
+    Ok((plan, vec![finding]))
+}
+
+enum Learnt {
+    Image((ImageReference, Platform), Result<Image, ResolveError>),
+    Other(ImageConfig),
+}
+
+async fn learn<R: Resolve>(build: &Build<'_>, resolver: &R, base: &Base, target: &Platform) -> Learnt {
+    let (reference, platform) = match base {
+        Base::Image { reference, platform } => (reference.clone(), platform),
+        Base::Context(key) => {
+            let value = build.contexts.get(key).map(String::as_str).unwrap_or_default();
+            match judge::context_image(value) {
+                Some(reference) => (reference, target),
+                None => return Learnt::Other(resolver.context(key, value, target).await.unwrap_or_default()),
+            }
+        }
+    };
+    let wanted = match known_digest(build, &reference, platform) {
+        Some((digest, _)) => reference.with_digest(digest),
+        None if build.locked => {
+            return Learnt::Image((reference, platform.clone()), Err(ResolveError::Offline));
+        }
+        None => reference.clone(),
+    };
+    let image = resolver.image(&wanted, platform).await;
+    Learnt::Image((reference, platform.clone()), image)
+}
+
+/// The lines and bytes of `place`, as a report shows them.
+fn place(place: &fetch::Place) -> Place {
+    let line = |line: usize| u32::try_from(line).unwrap_or(u32::MAX);
+    Place::lines(line(place.lines.0), line(place.lines.1)).with_span(place.span.start..place.span.end)
+}
+
+/// What a fetch is called in messages: as written, and as expanded where that differs.
+fn subject(fetch: &Fetch) -> String {
+    let origin = match fetch.origin {
+        fetch::Origin::From => "FROM",
+        fetch::Origin::CopyFrom => "COPY --from",
+        fetch::Origin::MountFrom => "RUN --mount from",
+        fetch::Origin::Add => "ADD",
+    };
+    match &fetch.place.trigger {
+        Some(trigger) => format!("{origin} {} (by the trigger `{}`)", fetch.expanded, trigger.text),
+        None => format!("{origin} {}", fetch.expanded),
+    }
+}

@@ -1,0 +1,499 @@
+//! The verdicts.
+
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
+
+use super::{
+    Policy,
+    glob::matches_text,
+    read::{Acceptance, Demand, Grant, Layer, MAX_COMMAND, Rule, split_tag},
+    url::{self, UrlError},
+    verdict::{By, Passed, Refusal, RuleAt, Verdict},
+};
+use crate::{
+    digest::Digest,
+    lock::Evidence,
+    reference::ImageReference,
+    verify::{self, Artifact, TrustedKey},
+};
+
+/// Most pieces of evidence looked at for one digest, so that a registry full of signatures costs bounded time.
+const MAX_TRIED: usize = 64;
+/// Most failures listed in a refusal.
+const MAX_LISTED: usize = 8;
+/// How long the acceptance proposed in a refusal lasts, in days.
+const PROPOSED_DAYS: i64 = 90;
+
+/// What is fetched, in the one spelling that rules are matched with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subject(Name);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Name {
+    Image {
+        repository: String,
+        tag: Option<String>,
+    },
+    Layout(String),
+    Http(String),
+    Git(String),
+}
+
+impl Subject {
+    /// An image, by the reference the user gave. Its digest is judged apart; without tag and digest it has the tag `latest`.
+    #[must_use]
+    pub fn image(reference: &ImageReference) -> Self {
+        let reference = reference.clone().with_default_tag();
+        let tag = reference.tag().map(str::to_owned);
+        Self(Name::Image {
+            repository: reference.repository(),
+            tag,
+        })
+    }
+
+    /// An image of an OCI layout, by the store's name (what stands between `oci-layout://` and `@` or `:`).
+    #[must_use]
+    pub fn layout(store: &str) -> Self {
+        Self(Name::Layout(format!("oci-layout://{store}")))
+    }
+
+    /// A file at an `http` or `https` URL.
+    ///
+    /// # Errors
+    /// A URL that cannot be judged.
+    pub fn http(url: &str) -> Result<Self, UrlError> {
+        Ok(Self(Name::Http(url::http(url)?)))
+    }
+
+    /// A git repository, by its remote URL without fragment.
+    ///
+    /// # Errors
+    /// A remote that cannot be judged.
+    pub fn git(remote: &str) -> Result<Self, UrlError> {
+        Ok(Self(Name::Git(url::git(remote)?)))
+    }
+
+    fn kind(&self) -> &'static str {
+        match &self.0 {
+            Name::Image { .. } | Name::Layout(_) => "image",
+            Name::Http(_) => "http",
+            Name::Git(_) => "git",
+        }
+    }
+
+    /// The name that a rule for exactly this would have.
+    fn pattern(&self) -> &str {
+        match &self.0 {
+            Name::Image { repository, .. } => repository,
+            Name::Layout(name) | Name::Http(name) | Name::Git(name) => name,
+        }
+    }
+
+    fn repository(&self) -> Option<&str> {
+        match &self.0 {
+            Name::Image { repository, .. } => Some(repository),
+            _ => None,
+        }
+    }
+
+    fn rule<'l>(&self, layer: &'l Layer) -> Option<&'l Rule<Demand>> {
+        match &self.0 {
+            Name::Image { repository, tag } => layer.images.iter().find(|rule| {
+                // A pattern without a tag covers every tag; one with a tag covers names by digest alone not at all.
+                match (split_tag(&rule.at.pattern), tag) {
+                    ((_, None), _) => rule.glob.matches(repository),
+                    ((_, Some(_)), Some(tag)) => rule.glob.matches(&format!("{repository}:{tag}")),
+                    ((_, Some(_)), None) => false,
+                }
+            }),
+            Name::Layout(name) => layer.images.iter().find(|rule| {
+                rule.at.pattern.starts_with("oci-layout://") && rule.glob.matches(name)
+            }),
+            Name::Http(name) => layer.http.iter().find(|rule| rule.glob.matches(name)),
+            Name::Git(name) => layer.git.iter().find(|rule| rule.glob.matches(name)),
+        }
+    }
+}
+
+/// What the build uses, fixed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pin {
+    /// An image's or a file's digest.
+    Digest(Digest),
+    /// A git commit: 40 or 64 lower-case hexadecimal digits.
+    Commit(String),
+}
+
+/// What a RUN step wants beyond an isolated sandbox without network.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RunNeeds {
+    /// A network: the sandbox's default one.
+    pub network: bool,
+    /// The host's network (`--network=host`).
+    pub host_network: bool,
+    /// `--security=insecure`.
+    pub insecure: bool,
+    /// An SSH agent mounted in a step that has a network.
+    pub ssh: bool,
+    /// `--device`.
+    pub devices: bool,
+}
+
+/// What a local folder takes the place of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replaced {
+    /// The base of a stage, or a stage (`FROM`): without a rule the folder is refused.
+    Base,
+    /// The source of `COPY --from` or a mount: without a rule the folder is the user's own, as the build context is.
+    Source,
+}
+
+impl Policy {
+    /// Whether [`judge`](Self::judge) needs signatures: they are worth fetching if no layer refuses anyway and one asks for them.
+    #[must_use]
+    pub fn needs_signatures(&self, subject: &Subject, now: Timestamp) -> bool {
+        let mut wanted = false;
+        for layer in &self.layers {
+            match subject.rule(layer).map(|rule| &rule.then) {
+                Some(Demand::Signed { .. }) => wanted = true,
+                Some(Demand::Accepted(acceptance)) if !expired(acceptance, now) => {}
+                _ => return false,
+            }
+        }
+        wanted
+    }
+
+    /// The verdict on a fetch of `subject` that is fixed to `pin`.
+    pub fn judge(
+        &self,
+        subject: &Subject,
+        pin: &Pin,
+        evidence: &Evidence,
+        now: Timestamp,
+    ) -> Verdict {
+        Verdict::combine(self.layers.iter().map(|layer| {
+            let Some(rule) = subject.rule(layer) else {
+                return Err(self.no_rule(layer, subject, now));
+            };
+            let refused = |cause: String, next: String| Refusal {
+                layer: layer.file.clone(),
+                rule: Some(rule.at.clone()),
+                cause,
+                next,
+            };
+            let digest = match (pin, &subject.0) {
+                (Pin::Digest(digest), Name::Image { .. } | Name::Layout(_) | Name::Http(_)) => {
+                    Some(digest)
+                }
+                (Pin::Commit(commit), Name::Git(_)) if is_commit(commit) => None,
+                _ => {
+                    return Err(refused(
+                        "it is fixed by neither a digest nor a full commit".to_owned(),
+                        "report this: an internal check failed".to_owned(),
+                    ));
+                }
+            };
+            match (&rule.then, digest) {
+                (Demand::Accepted(acceptance), _) => accepted(layer, &rule.at, acceptance, now),
+                (Demand::Signed { keys, signed_as }, Some(digest)) => {
+                    let repository = signed_as.as_deref().or(subject.repository());
+                    let artifact = Artifact::Image { digest, repository };
+                    let by = signed(&artifact, keys, evidence).map_err(|cause| {
+                        let names: Vec<_> = keys.iter().map(|key| format!("`{}`", key.name)).collect();
+                        refused(
+                            cause,
+                            format!(
+                                "have {} signed with cosign by {}, or use a digest that is; a mirrored image needs `signed-as` in the rule",
+                                subject.pattern(),
+                                names.join(" or "),
+                            ),
+                        )
+                    })?;
+                    Ok(Passed { layer: layer.file.clone(), rule: rule.at.clone(), by })
+                }
+                (Demand::Signed { .. }, None) => Err(refused(
+                    "this build cannot verify signatures of git commits".to_owned(),
+                    "accept the commit by `accept = \"digest\"`".to_owned(),
+                )),
+            }
+        }))
+    }
+
+    /// The verdict on a RUN step whose command is `command`: the text after its flags, with continued lines joined and
+    /// nothing expanded.
+    pub fn run(&self, command: &str, needs: RunNeeds, now: Timestamp) -> Verdict {
+        if needs == RunNeeds::default() {
+            return Verdict::Accepted(Vec::new());
+        }
+        Verdict::combine(self.layers.iter().map(|layer| {
+            let found = layer
+                .runs
+                .iter()
+                .find(|rule| matches_text(&rule.at.pattern, command));
+            let next = format!(
+                "if the step must have it, add to {}:\n{}",
+                self.file(layer),
+                run_rule(command, needs, now)
+            );
+            let Some(rule) = found else {
+                return Err(Refusal {
+                    layer: layer.file.clone(),
+                    rule: None,
+                    cause: format!("no run rule gives this step {}", listed(&wants(needs))),
+                    next,
+                });
+            };
+            let lacking = wants(lacking(needs, &rule.then));
+            if !lacking.is_empty() {
+                return Err(Refusal {
+                    layer: layer.file.clone(),
+                    rule: Some(rule.at.clone()),
+                    cause: format!(
+                        "the first run rule for this step does not give it {}",
+                        listed(&lacking)
+                    ),
+                    next: next.replacen("add to", "change that rule, or add before it to", 1),
+                });
+            }
+            accepted(layer, &rule.at, &rule.then.acceptance, now)
+        }))
+    }
+
+    /// The verdict on importing a remote build cache of type `kind` (`registry`, `gha`, ...) from `reference`, if it has one.
+    pub fn cache(&self, kind: &str, reference: Option<&str>, now: Timestamp) -> Verdict {
+        let name = match reference {
+            Some(reference) => format!("{kind}:{reference}"),
+            None => kind.to_owned(),
+        };
+        Verdict::combine(self.layers.iter().map(|layer| {
+            match layer.caches.iter().find(|rule| rule.glob.matches(&name)) {
+                Some(rule) => accepted(layer, &rule.at, &rule.then, now),
+                None => Err(Refusal {
+                    layer: layer.file.clone(),
+                    rule: None,
+                    cause: format!(
+                        "no cache rule covers `{name}`; what comes from a cache is not verified"
+                    ),
+                    next: format!(
+                        "build without it, or add to {}:\n[[cache]]\nmatch = {}\n{}",
+                        self.file(layer),
+                        quoted(&name),
+                        proposed_acceptance(now)
+                    ),
+                }),
+            }
+        }))
+    }
+
+    /// The verdict on a local folder that a named context puts in the place of `reference`.
+    pub fn local_override(
+        &self,
+        reference: &ImageReference,
+        replaced: Replaced,
+        now: Timestamp,
+    ) -> Verdict {
+        let subject = Subject::image(reference);
+        let judged: Vec<_> = self
+            .layers
+            .iter()
+            .filter_map(|layer| match (subject.rule(layer), replaced) {
+                (None, Replaced::Source) => None,
+                (None, Replaced::Base) => Some(Err(self.no_rule(layer, &subject, now))),
+                (Some(rule), _) => Some(match &rule.then {
+                    Demand::Accepted(acceptance) => accepted(layer, &rule.at, acceptance, now),
+                    Demand::Signed { .. } => Err(Refusal {
+                        layer: layer.file.clone(),
+                        rule: Some(rule.at.clone()),
+                        cause: format!(
+                            "a local folder takes the place of {}, which must be signed",
+                            subject.pattern()
+                        ),
+                        next: "build without that named context, or name it by something that no `signed-by` rule covers".to_owned(),
+                    }),
+                }),
+            })
+            .collect();
+        if judged.is_empty() {
+            Verdict::Accepted(Vec::new())
+        } else {
+            Verdict::combine(judged)
+        }
+    }
+
+    fn no_rule(&self, layer: &Layer, subject: &Subject, now: Timestamp) -> Refusal {
+        let kind = subject.kind();
+        let rule = format!(
+            "[[{kind}]]\nmatch = {}\naccept = \"digest\"\n{}",
+            quoted(subject.pattern()),
+            proposed_acceptance(now)
+        );
+        let signed = match kind {
+            "image" => {
+                "if its publisher signs with cosign, name the key and use `signed-by`; otherwise, "
+            }
+            _ => "",
+        };
+        let next = if self.built_in {
+            format!(
+                "there is no policy yet. Write verified.toml beside the Dockerfile; {signed}to accept it by digest:\nversion = 1\n\n{rule}"
+            )
+        } else {
+            format!(
+                "{signed}to accept it by digest, add to {}:\n{rule}",
+                layer.file
+            )
+        };
+        Refusal {
+            layer: layer.file.clone(),
+            rule: None,
+            cause: format!("no {kind} rule covers {}", subject.pattern()),
+            next,
+        }
+    }
+
+    fn file<'l>(&self, layer: &'l Layer) -> &'l str {
+        if self.built_in {
+            "verified.toml beside the Dockerfile"
+        } else {
+            &layer.file
+        }
+    }
+}
+
+fn signed(artifact: &Artifact<'_>, keys: &[TrustedKey], evidence: &Evidence) -> Result<By, String> {
+    let mut failures: Vec<String> = Vec::new();
+    let mut tried: usize = 0;
+    for item in evidence.of(artifact.digest()) {
+        if tried == MAX_TRIED {
+            failures.push(format!(
+                "only the first {MAX_TRIED} pieces of evidence were looked at"
+            ));
+            break;
+        }
+        tried = tried.saturating_add(1);
+        match verify::verify(artifact, item.proof(), keys) {
+            Ok(trusted) => {
+                return Ok(By::Signature {
+                    key: trusted.name.clone(),
+                    fingerprint: trusted.key.fingerprint().clone(),
+                    kind: item.proof().kind(),
+                    evidence: item.id().clone(),
+                });
+            }
+            Err(failure) => {
+                let failure = failure.to_string();
+                if !failures.contains(&failure) && failures.len() < MAX_LISTED {
+                    failures.push(failure);
+                }
+            }
+        }
+    }
+    if failures.is_empty() {
+        Err(format!("no signature of {} was found", artifact.digest()))
+    } else {
+        Err(failures.join("\n"))
+    }
+}
+
+fn accepted(
+    layer: &Layer,
+    at: &RuleAt,
+    acceptance: &Acceptance,
+    now: Timestamp,
+) -> Result<Passed, Refusal> {
+    let Acceptance { reason, until } = acceptance;
+    if expired(acceptance, now) {
+        return Err(Refusal {
+            layer: layer.file.clone(),
+            rule: Some(at.clone()),
+            cause: format!("the rule that accepts it ({reason}) expired after {until}"),
+            next: format!(
+                "review it again, then set a later `until` at {}:{}",
+                layer.file, at.line
+            ),
+        });
+    }
+    Ok(Passed {
+        layer: layer.file.clone(),
+        rule: at.clone(),
+        by: By::Acceptance {
+            reason: reason.clone(),
+            until: *until,
+        },
+    })
+}
+
+/// A rule holds through its last day, in UTC.
+fn expired(acceptance: &Acceptance, now: Timestamp) -> bool {
+    today(now) > acceptance.until
+}
+
+fn today(now: Timestamp) -> Date {
+    now.to_zoned(TimeZone::UTC).date()
+}
+
+fn is_commit(text: &str) -> bool {
+    matches!(text.len(), 40 | 64) && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+fn lacking(needs: RunNeeds, grant: &Grant) -> RunNeeds {
+    RunNeeds {
+        network: needs.network && !grant.network,
+        host_network: needs.host_network && !grant.host_network,
+        insecure: needs.insecure && !grant.insecure,
+        ssh: needs.ssh && !grant.ssh,
+        devices: needs.devices && !grant.devices,
+    }
+}
+
+fn wants(needs: RunNeeds) -> Vec<&'static str> {
+    [
+        (needs.network && !needs.host_network, "a network"),
+        (needs.host_network, "the host's network"),
+        (needs.insecure, "insecure security mode"),
+        (needs.ssh, "an SSH agent together with a network"),
+        (needs.devices, "devices"),
+    ]
+    .into_iter()
+    .filter_map(|(wanted, name)| wanted.then_some(name))
+    .collect()
+}
+
+fn listed(names: &[&str]) -> String {
+    names.join(" and ")
+}
+
+fn run_rule(command: &str, needs: RunNeeds, now: Timestamp) -> String {
+    let pattern = if command.len() > MAX_COMMAND {
+        let head: String = command.chars().take(200).collect();
+        quoted(&format!("{head}*"))
+    } else {
+        quoted(command)
+    };
+    let mut rule = format!("[[run]]\nmatch = {pattern}\n");
+    if needs.host_network {
+        rule.push_str("network = \"host\"\n");
+    } else if needs.network {
+        rule.push_str("network = \"allow\"\n");
+    }
+    for (wanted, line) in [
+        (needs.insecure, "security = \"insecure\"\n"),
+        (needs.ssh, "ssh = \"allow\"\n"),
+        (needs.devices, "devices = \"allow\"\n"),
+    ] {
+        if wanted {
+            rule.push_str(line);
+        }
+    }
+    rule.push_str(&proposed_acceptance(now));
+    rule
+}
+
+fn proposed_acceptance(now: Timestamp) -> String {
+    let until = today(now).saturating_add(jiff::Span::new().days(PROPOSED_DAYS));
+    format!("reason = \"say why\"\nuntil = {until}\n")
+}
+
+/// `text` as a TOML string, in which stars stand for themselves only by chance: patterns have no escape.
+fn quoted(text: &str) -> String {
+    toml_edit::Value::from(text).to_string()
+}

@@ -1,0 +1,126 @@
+//! Every fetch of a build, for review: where, what, to what it is fixed, by which rule, with which proof.
+
+use serde_json::{Value, json};
+
+use super::Finding;
+use crate::{
+    fetch::{Origin, Source},
+    pipeline::{Judged, Outcome},
+    policy::{Pin, Verdict},
+};
+
+/// The fetches as a JSON object: `file`, `fetches` and `findings`.
+///
+/// A fetch has `line`, `platform`, `instruction`, `reference`, `pin` (digest or commit), `pinned_by` (`written`, `lock`, `live`), `verdict`
+/// (`verified`, `accepted`, `refused`, `local`) and `grounds`, the rules that decided, in words.
+#[must_use]
+pub fn json(file: &str, outcome: &Outcome) -> Value {
+    let rows: Vec<Value> = outcome
+        .platforms
+        .iter()
+        .flat_map(|built| {
+            built.plan.fetches.iter().zip(&built.fetches).map(|(fetch, judged)| {
+                json!({
+                    "line": fetch.place.lines.0,
+                    "platform": built.platform.to_string(),
+                    "instruction": instruction(fetch.origin),
+                    "reference": fetch.expanded,
+                    "source": what(&fetch.source),
+                    "pin": judged.pin.as_ref().map(|(pin, _)| pinned(pin)),
+                    "pinned_by": judged.pin.as_ref().map(|(_, by)| by),
+                    "verdict": verdict(judged),
+                    "grounds": grounds(judged),
+                })
+            })
+        })
+        .collect();
+    json!({ "file": file, "fetches": rows, "findings": findings(&outcome.findings) })
+}
+
+/// Findings as JSON objects; see [`super::json`].
+#[must_use]
+pub fn findings(findings: &[Finding]) -> Value {
+    super::json::value(findings)
+}
+
+/// The fetches for people, a paragraph each.
+#[must_use]
+pub fn text(file: &str, outcome: &Outcome) -> String {
+    let mut paragraphs: Vec<String> = Vec::new();
+    for built in &outcome.platforms {
+        for (fetch, judged) in built.plan.fetches.iter().zip(&built.fetches) {
+            let mut out = format!("{file}:{}: {} {}\n", fetch.place.lines.0, instruction(fetch.origin), fetch.expanded);
+            if let Some((pin, by)) = &judged.pin {
+                let by = match by {
+                    crate::pipeline::PinSource::Written => "as written",
+                    crate::pipeline::PinSource::Lock => "by the lock",
+                    crate::pipeline::PinSource::Live => "resolved live",
+                };
+                out.push_str(&format!("  pin:     {} ({by})\n", pinned(pin)));
+            }
+            out.push_str(&format!("  verdict: {}\n", verdict(judged)));
+            for ground in grounds(judged) {
+                out.push_str(&format!("  ground:  {}\n", ground.replace('\n', "\n           ")));
+            }
+            if !paragraphs.contains(&out) {
+                paragraphs.push(out);
+            }
+        }
+    }
+    if paragraphs.is_empty() {
+        paragraphs.push(format!("{file}: fetches nothing\n"));
+    }
+    format!("{}{}", paragraphs.join("\n"), refusals(&outcome.findings))
+}
+
+/// The findings as lines, each with a leading `refused:`.
+#[must_use]
+pub fn refusals(findings: &[Finding]) -> String {
+    findings.iter().map(|finding| format!("\nrefused: {}\n", finding.headline().replace('\n', "\n         "))).collect()
+}
+
+fn instruction(origin: Origin) -> &'static str {
+    match origin {
+        Origin::From => "FROM",
+        Origin::CopyFrom => "COPY --from",
+        Origin::MountFrom => "RUN --mount from",
+        Origin::Add => "ADD",
+    }
+}
+
+fn what(source: &Source) -> String {
+    match source {
+        Source::Image { reference, .. } => reference.to_string(),
+        Source::Http { url, .. } => url.clone(),
+        Source::Git(git) => git.remote.clone(),
+        Source::Context { key, .. } => format!("named context {key}"),
+    }
+}
+
+fn pinned(pin: &Pin) -> String {
+    match pin {
+        Pin::Digest(digest) => digest.to_string(),
+        Pin::Commit(commit) => commit.clone(),
+    }
+}
+
+fn verdict(judged: &Judged) -> &'static str {
+    match (&judged.problem, &judged.verdict) {
+        (Some(_), _) | (None, Some(Verdict::Refused(_))) => "refused",
+        (None, Some(Verdict::Verified(_))) => "verified",
+        (None, Some(Verdict::Accepted(passed))) if passed.is_empty() => "local",
+        (None, Some(Verdict::Accepted(_))) => "accepted",
+        (None, None) => "local",
+    }
+}
+
+fn grounds(judged: &Judged) -> Vec<String> {
+    match (&judged.problem, &judged.verdict) {
+        (Some((_, cause, _)), _) => vec![cause.clone()],
+        (None, Some(Verdict::Refused(refusals))) => refusals.iter().map(ToString::to_string).collect(),
+        (None, Some(Verdict::Verified(passed) | Verdict::Accepted(passed))) => {
+            passed.iter().map(ToString::to_string).collect()
+        }
+        (None, None) => Vec::new(),
+    }
+}

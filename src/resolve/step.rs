@@ -1,0 +1,222 @@
+//! What our own image does as a step of a build: the work that the frontend process cannot do, because it has neither
+//! the network nor the files. The frontend reads the file that a step writes; see [`super::buildkit`].
+
+use std::{
+    fs::File,
+    io::{self, Read, Write},
+    path::Path,
+};
+
+use base64ct::{Base64, Encoding};
+use serde::{Deserialize, Serialize};
+use sha2::Digest as _;
+
+use super::registry::{
+    Client, Options, Repository,
+    auth::Credentials,
+    signatures::{self, RawSignature},
+};
+use crate::reference::ImageReference;
+
+/// Where the step finds the client's Docker `config.json`, if the client gave one.
+pub const CREDENTIALS_FILE: &str = "/run/secrets/registry";
+/// Largest file of logins that is read.
+const MAX_CREDENTIALS: u64 = 1 << 20;
+
+/// What the step that fetches signatures tells the frontend. Untrusted, as everything from a registry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// What was found; perhaps nothing.
+    Signatures(Vec<RawSignature>),
+    /// Why nothing could be fetched.
+    Failed {
+        /// What the registry said.
+        cause: String,
+        /// What to do about it.
+        next: String,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+enum Written {
+    Signatures(Vec<WrittenSignature>),
+    Failed { cause: String, next: String },
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+enum WrittenSignature {
+    Cosign { payload: String, signature: String },
+    Bundle { json: String },
+}
+
+/// Reads what the step wrote.
+///
+/// # Errors
+/// A sentence that says what is wrong with it.
+pub fn read(bytes: &[u8]) -> Result<Answer, String> {
+    let decode = |text: &str| Base64::decode_vec(text).map_err(|error| error.to_string());
+    match serde_json::from_slice(bytes).map_err(|error| error.to_string())? {
+        Written::Failed { cause, next } => Ok(Answer::Failed { cause, next }),
+        Written::Signatures(list) => list
+            .into_iter()
+            .map(|signature| {
+                Ok(match signature {
+                    WrittenSignature::Cosign { payload, signature } => RawSignature::Cosign {
+                        payload: decode(&payload)?,
+                        signature,
+                        certificate: None,
+                        chain: None,
+                        bundle: None,
+                        timestamp: None,
+                    },
+                    WrittenSignature::Bundle { json } => RawSignature::Bundle { json: decode(&json)? },
+                })
+            })
+            .collect::<Result<_, String>>()
+            .map(Answer::Signatures),
+    }
+}
+
+fn write(answer: &Answer) -> serde_json::Result<Vec<u8>> {
+    let written = match answer {
+        Answer::Failed { cause, next } => Written::Failed { cause: cause.clone(), next: next.clone() },
+        Answer::Signatures(list) => Written::Signatures(
+            list.iter()
+                .map(|signature| match signature {
+                    // The certificate and log entry are for keyless signatures, which have no rule yet.
+                    RawSignature::Cosign { payload, signature, .. } => WrittenSignature::Cosign {
+                        payload: Base64::encode_string(payload),
+                        signature: signature.clone(),
+                    },
+                    RawSignature::Bundle { json } => WrittenSignature::Bundle { json: Base64::encode_string(json) },
+                })
+                .collect(),
+        ),
+    };
+    serde_json::to_vec(&written)
+}
+
+/// Fetches the signatures of `reference` (`repository@digest`) and writes the answer to `out`.
+///
+/// That the registry does not answer is an answer, too: the frontend shows it at the user's own line.
+///
+/// # Errors
+/// Whatever writing says.
+pub fn fetch_signatures(reference: &str, out: &Path) -> io::Result<()> {
+    let answer = collect(reference, Path::new(CREDENTIALS_FILE));
+    File::create(out)?.write_all(&write(&answer)?)
+}
+
+fn collect(reference: &str, credentials: &Path) -> Answer {
+    let failed = |cause: String| Answer::Failed {
+        cause,
+        next: "check the registry, or put the signatures beside the lock".to_owned(),
+    };
+    let parsed = match ImageReference::parse(reference) {
+        Ok(parsed) => parsed,
+        Err(error) => return failed(error.to_string()),
+    };
+    let Some(digest) = parsed.digest() else { return failed(format!("{reference} has no digest")) };
+    let found = Repository::new(parsed.domain(), parsed.path()).and_then(|repository| {
+        let credentials = match read_limited(credentials) {
+            Some(bytes) => Credentials::from_docker_config(&bytes)?,
+            None => Credentials::anonymous(),
+        };
+        let mut client = Client::new(Options { credentials, ..Options::default() })?;
+        signatures::collect(&mut client, &repository, digest)
+    });
+    match found {
+        Ok(found) => Answer::Signatures(found.signatures),
+        Err(error) => failed(error.to_string()),
+    }
+}
+
+/// The file's bytes; `None` if it is not there, which means that the client gave no logins.
+fn read_limited(path: &Path) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path).ok()?.take(MAX_CREDENTIALS.saturating_add(1)).read_to_end(&mut bytes).ok()?;
+    Some(bytes)
+}
+
+/// Streams `file` through SHA-256 and writes `sha256:<hex>` to `out`.
+///
+/// # Errors
+/// Whatever reading or writing says.
+pub fn sha256(file: &Path, out: &Path) -> io::Result<()> {
+    let mut reader = File::open(file)?;
+    let mut hash = sha2::Sha256::new();
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        let read = reader.read(&mut buffer)?;
+        match buffer.get(..read) {
+            Some([]) | None => break,
+            Some(part) => hash.update(part),
+        }
+    }
+    let hex: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    File::create(out)?.write_all(format!("sha256:{hex}").as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(name: &str) -> std::path::PathBuf {
+        let dir = std::env::temp_dir().join(format!("verified-step-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        dir
+    }
+
+    #[test]
+    fn the_step_writes_the_digest_of_the_file() {
+        let dir = folder("sha256");
+        let (file, out) = (dir.join("in"), dir.join("out"));
+        let bytes = vec![7_u8; 200_000];
+        std::fs::write(&file, &bytes).unwrap();
+        sha256(&file, &out).unwrap();
+        let written = std::fs::read_to_string(&out).unwrap();
+        assert_eq!(written, crate::digest::Digest::sha256(&bytes).to_string());
+        assert!(sha256(&dir.join("none"), &out).is_err());
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[test]
+    fn answers_come_back_as_they_were_written() {
+        for answer in [
+            Answer::Failed { cause: "c".into(), next: "n".into() },
+            Answer::Signatures(vec![]),
+            Answer::Signatures(vec![
+                RawSignature::Bundle { json: b"{}".to_vec() },
+                RawSignature::Cosign {
+                    payload: vec![0, 255],
+                    signature: "MEUC".into(),
+                    certificate: None,
+                    chain: None,
+                    bundle: None,
+                    timestamp: None,
+                },
+            ]),
+        ] {
+            assert_eq!(read(&write(&answer).unwrap()).unwrap(), answer);
+        }
+        for bad in ["", "[]", "{\"signatures\":[{\"bundle\":{\"json\":\"*\"}}]}", "{\"other\":1}"] {
+            assert!(read(bad.as_bytes()).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_registry_that_is_not_there_is_an_answer() {
+        let dir = folder("fetch");
+        // Nothing listens on the discard port of this machine.
+        let digest = crate::digest::Digest::sha256(b"");
+        let out = dir.join("out");
+        fetch_signatures(&format!("127.0.0.1:9/none@{digest}"), &out).unwrap();
+        assert!(matches!(read(&std::fs::read(&out).unwrap()).unwrap(), Answer::Failed { .. }));
+        for bad in ["127.0.0.1:9/none", "UPPER@sha256:0"] {
+            assert!(matches!(collect(bad, Path::new("/none")), Answer::Failed { .. }));
+        }
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+}

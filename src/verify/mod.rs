@@ -1,0 +1,187 @@
+//! Proofs: who signed what, or exactly why not.
+//!
+//! One file per kind of proof, each a function from *what is to be proven* ([`Artifact`]), *what was given as proof* and *who is
+//! trusted* ([`TrustedKey`]) to the key that signed, or a [`Failure`]. Nothing here fetches, reads a clock or keeps
+//! state. A new kind is one file, one variant of [`Proof`] and one line in [`verify`].
+//!
+//! | kind | file | what it binds |
+//! | --- | --- | --- |
+//! | cosign's older `.sig` payload | [`cosign`] | image digest and repository |
+//! | Sigstore bundle with a public key | [`bundle`] | image digest; or a file's bytes |
+//!
+//! A signature is checked over the exact bytes before anything in them is believed.
+
+use crate::digest::Digest;
+
+pub mod bundle;
+pub mod cosign;
+pub mod json;
+mod key;
+
+pub use key::{KeyError, MAX_KEY_BYTES, PublicKey};
+
+/// What a proof must be about.
+#[derive(Clone, Copy, Debug)]
+pub enum Artifact<'a> {
+    /// An image: the digest of its index or manifest, and the repository it was named by (`docker.io/library/alpine`).
+    Image {
+        /// The digest that the build uses.
+        digest: &'a Digest,
+        /// The repository that a signature which names one must name; none if it has no repository (an OCI layout).
+        repository: Option<&'a str>,
+    },
+    /// A file: its digest, and its bytes where they are at hand.
+    File {
+        /// The digest that the build uses.
+        digest: &'a Digest,
+        /// All of the file, needed by Ed25519, which signs bytes rather than a digest.
+        bytes: Option<&'a [u8]>,
+    },
+}
+
+impl Artifact<'_> {
+    /// The digest that the build uses.
+    #[must_use]
+    pub fn digest(&self) -> &Digest {
+        match self {
+            Self::Image { digest, .. } | Self::File { digest, .. } => digest,
+        }
+    }
+}
+
+/// A public key under the name that the policy gives it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrustedKey {
+    /// `NAME` of `[keys.NAME]`.
+    pub name: String,
+    /// The key itself.
+    pub key: PublicKey,
+}
+
+/// Something that may prove an [`Artifact`], as it was found in a registry or in `Dockerfile.evidence`. Untrusted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// cosign's older format.
+    Cosign(cosign::Signature),
+    /// The bytes of a Sigstore bundle (JSON).
+    Bundle(Vec<u8>),
+}
+
+impl Proof {
+    /// The kind's name in `Dockerfile.evidence` and in reports.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Cosign(_) => cosign::KIND,
+            Self::Bundle(_) => bundle::KIND,
+        }
+    }
+}
+
+/// Why a [`Proof`] proves nothing about an [`Artifact`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// Not of the form that its kind has.
+    #[error("the {what} is malformed: {why}")]
+    Form {
+        /// Which part.
+        what: &'static str,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// None of the trusted keys made the signature.
+    #[error("the signature is by none of the keys {0}, or what it signs was changed")]
+    Signature(String),
+    /// The signature holds, for another digest.
+    #[error("the signature is for {signed}, not for {wanted}")]
+    Digest {
+        /// What the signature is about.
+        signed: String,
+        /// What the build uses.
+        wanted: Digest,
+    },
+    /// The signature holds, for another repository.
+    #[error("the signature is for the repository `{signed}`, not for `{wanted}`")]
+    Identity {
+        /// What the signature names.
+        signed: String,
+        /// What it should name.
+        wanted: String,
+    },
+    /// The signature names a repository, and nothing says which it should name.
+    #[error(
+        "the signature is for the repository `{0}`, and an OCI layout has none to compare with; name it by `signed-as`"
+    )]
+    NoRepository(String),
+    /// The signature holds, but is of a type that says something else.
+    #[error("the {what} is `{found}`, not `{wanted}`")]
+    Type {
+        /// What has the type.
+        what: &'static str,
+        /// The type it has.
+        found: String,
+        /// The type it should have.
+        wanted: &'static str,
+    },
+    /// The statement is about more or fewer things than one.
+    #[error("the statement has {0} subjects instead of one")]
+    Subjects(usize),
+    /// Needs a kind of trust that a public key is not.
+    #[error(
+        "the bundle is signed with a certificate (keyless), which this version cannot verify; name a cosign public key"
+    )]
+    Keyless,
+    /// The signature is over bytes that are not at hand.
+    #[error("an Ed25519 signature over a file can only be checked with the file's bytes")]
+    NeedsBytes,
+    /// Signature and digest are by different hash functions.
+    #[error("the signature is over a {signed} digest; known is {known}")]
+    Hash {
+        /// The hash the signature uses.
+        signed: String,
+        /// The hash of the digest at hand.
+        known: &'static str,
+    },
+}
+
+/// Checks `proof` for `artifact` and gives the one of `keys` that made it.
+///
+/// # Errors
+/// [`Failure`] with the first reason found; the signature is always looked at before what it signs.
+pub fn verify<'k>(
+    artifact: &Artifact<'_>,
+    proof: &Proof,
+    keys: &'k [TrustedKey],
+) -> Result<&'k TrustedKey, Failure> {
+    match proof {
+        Proof::Cosign(signature) => cosign::verify(artifact, signature, keys),
+        Proof::Bundle(bytes) => bundle::verify(artifact, bytes, keys),
+    }
+}
+
+/// The first key for which `holds` is true, or the failure that none is.
+fn signer(keys: &[TrustedKey], holds: impl Fn(&PublicKey) -> bool) -> Result<&TrustedKey, Failure> {
+    keys.iter()
+        .find(|trusted| holds(&trusted.key))
+        .ok_or_else(|| {
+            let names: Vec<_> = keys.iter().map(|key| format!("`{}`", key.name)).collect();
+            Failure::Signature(names.join(", "))
+        })
+}
+
+/// Strict base64 (RFC 4648 section 4, padded, no white space, no loose bits at the end).
+fn base64(what: &'static str, text: &str) -> Result<Vec<u8>, Failure> {
+    use base64ct::Encoding as _;
+    base64ct::Base64::decode_vec(text).map_err(|_| Failure::Form {
+        what,
+        why: "it is no base64 (RFC 4648, padded)".to_owned(),
+    })
+}
+
+/// Foreign text cut and stripped of control characters, fit for an error message.
+fn shown(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(200).collect()
+}
+
+#[cfg(test)]
+mod tests;

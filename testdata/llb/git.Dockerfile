@@ -1,0 +1,2 @@
+FROM scratch
+ADD https://git.example.com/org/repo.git#main /

@@ -1,0 +1,2 @@
+FROM scratch
+ADD https://files.example.com/a.tar.gz /
