@@ -1,5 +1,8 @@
 //! Tasks of this project: `cargo xtask --help`.
 
+mod bench_command;
+mod conformance;
+mod demo_command;
 mod engine_command;
 mod image_command;
 
@@ -9,6 +12,7 @@ use std::{
 };
 
 use clap::{Parser, Subcommand};
+use engine::Suite;
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Tasks of this project")]
@@ -24,12 +28,29 @@ enum Task {
     Engine(engine_command::Action),
     /// Build our image from a binary built here, without Docker
     Image(image_command::Arguments),
+    /// Show a build through our image, and one that it refuses, on a real engine
+    Demo {
+        /// trixie or forky
+        #[arg(long, default_value = "forky")]
+        suite: Suite,
+    },
+    /// Measure
+    #[command(subcommand)]
+    Bench(bench_command::Subject),
+    /// Compare the Dockerfile reader with recorded outcomes of BuildKit
+    Conformance {
+        /// Outcome files, NDJSON
+        files: Vec<PathBuf>,
+    },
 }
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().task {
         Task::Engine(action) => engine_command::run(action),
         Task::Image(arguments) => image_command::run(&arguments),
+        Task::Demo { suite } => demo_command::run(suite),
+        Task::Bench(subject) => bench_command::run(subject),
+        Task::Conformance { files } => Ok(conformance::run(&files)),
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {error}");
@@ -41,19 +62,4 @@ fn main() -> ExitCode {
 fn workspace() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     here.parent().unwrap_or(here).to_owned()
-//! Tasks of this project.
-
-mod conformance;
-
-use std::{path::PathBuf, process::ExitCode};
-
-fn main() -> ExitCode {
-    let mut arguments = std::env::args_os().skip(1);
-    match arguments.next().as_ref().and_then(|task| task.to_str()) {
-        Some("conformance") => conformance::run(&arguments.map(PathBuf::from).collect::<Vec<_>>()),
-        _ => {
-            eprintln!("error: unknown task; known are: conformance");
-            ExitCode::from(2)
-        }
-    }
 }
