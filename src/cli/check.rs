@@ -19,7 +19,9 @@ pub(super) fn run(args: &CheckArgs, colour: bool) -> Result<Clean, CannotRun> {
             .outcome
             .iter()
             .flat_map(|outcome| &outcome.platforms)
-            .fold(fetches, |sum, built| sum.saturating_add(built.fetches.len()));
+            .fold(fetches, |sum, built| {
+                sum.saturating_add(built.fetches.len())
+            });
         if args.format == Format::Text {
             for finding in &checked.findings {
                 let source = project.source_of(finding);
@@ -45,5 +47,9 @@ pub(super) fn run(args: &CheckArgs, colour: bool) -> Result<Clean, CannotRun> {
             ))?;
         }
     }
-    Ok(if all.is_empty() { Clean::Yes } else { Clean::No })
+    Ok(if all.is_empty() {
+        Clean::Yes
+    } else {
+        Clean::No
+    })
 }

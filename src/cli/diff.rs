@@ -9,8 +9,17 @@ pub(super) fn run(args: &DiffArgs, colour: bool) -> Result<Clean, CannotRun> {
         let project = project::Project::open(&path, &args.build)?;
         let checked = project.check()?;
         let mut shown: Vec<String> = Vec::new();
-        for built in checked.outcome.iter().flat_map(|outcome| &outcome.platforms) {
-            let diff = diff::unified(&project.name, &project.bytes, &built.rewritten.bytes, colour);
+        for built in checked
+            .outcome
+            .iter()
+            .flat_map(|outcome| &outcome.platforms)
+        {
+            let diff = diff::unified(
+                &project.name,
+                &project.bytes,
+                &built.rewritten.bytes,
+                colour,
+            );
             if !diff.is_empty() && !shown.contains(&diff) {
                 shown.push(diff);
             }
@@ -21,5 +30,9 @@ pub(super) fn run(args: &DiffArgs, colour: bool) -> Result<Clean, CannotRun> {
             eprint!("{}", explain::refusals(&checked.findings));
         }
     }
-    Ok(if args.exit_code && differs { Clean::No } else { Clean::Yes })
+    Ok(if args.exit_code && differs {
+        Clean::No
+    } else {
+        Clean::Yes
+    })
 }

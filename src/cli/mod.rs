@@ -27,7 +27,10 @@ pub struct CannotRun {
 
 impl CannotRun {
     fn new(what: impl std::fmt::Display, why: impl std::fmt::Display) -> Self {
-        Self { what: what.to_string(), why: why.to_string() }
+        Self {
+            what: what.to_string(),
+            why: why.to_string(),
+        }
     }
 }
 
@@ -55,7 +58,10 @@ pub fn main() -> ExitCode {
     let colour = match cli.color {
         When::Always => true,
         When::Never => false,
-        When::Auto => std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+        When::Auto => {
+            std::io::stdout().is_terminal()
+                && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+        }
     };
     let done = match cli.command {
         Command::Diff(args) => diff::run(&args, colour),

@@ -61,7 +61,10 @@ pub fn dockerfiles(paths: &[PathBuf]) -> Result<Vec<PathBuf>, CannotRun> {
             let before = found.len();
             walk(path, 0, &mut found)?;
             if found.len() == before {
-                return Err(CannotRun::new(path.display(), "there is no Dockerfile below this folder"));
+                return Err(CannotRun::new(
+                    path.display(),
+                    "there is no Dockerfile below this folder",
+                ));
             }
         } else {
             found.push(path.clone());
@@ -74,13 +77,18 @@ pub fn dockerfiles(paths: &[PathBuf]) -> Result<Vec<PathBuf>, CannotRun> {
 
 fn walk(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), CannotRun> {
     if depth > MAX_DEPTH {
-        return Err(CannotRun::new(folder.display(), format!("more than {MAX_DEPTH} folders deep")));
+        return Err(CannotRun::new(
+            folder.display(),
+            format!("more than {MAX_DEPTH} folders deep"),
+        ));
     }
     let entries = fs::read_dir(folder).map_err(|error| CannotRun::new(folder.display(), error))?;
     for entry in entries {
         let entry = entry.map_err(|error| CannotRun::new(folder.display(), error))?;
         // Links are not followed: a loop would never end.
-        let kind = entry.file_type().map_err(|error| CannotRun::new(entry.path().display(), error))?;
+        let kind = entry
+            .file_type()
+            .map_err(|error| CannotRun::new(entry.path().display(), error))?;
         let name = entry.file_name();
         if kind.is_dir() && name != ".git" {
             walk(&entry.path(), depth.saturating_add(1), found)?;
@@ -96,9 +104,10 @@ fn is_dockerfile(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
     match lower.split_once('.') {
         None => matches!(lower.as_str(), "dockerfile" | "containerfile"),
-        Some(("dockerfile" | "containerfile", rest)) => {
-            !rest.rsplit('.').next().is_some_and(|extension| SIDE.contains(&extension))
-        }
+        Some(("dockerfile" | "containerfile", rest)) => !rest
+            .rsplit('.')
+            .next()
+            .is_some_and(|extension| SIDE.contains(&extension)),
         Some(_) => lower.ends_with(".dockerfile"),
     }
 }
@@ -125,11 +134,19 @@ impl Project {
         let organisation = match &build.policy {
             None => None,
             Some(path) => {
-                let bytes = read(path)?.ok_or_else(|| CannotRun::new(path.display(), "there is no such file"))?;
+                let bytes = read(path)?
+                    .ok_or_else(|| CannotRun::new(path.display(), "there is no such file"))?;
                 Some((path.clone(), bytes))
             }
         };
-        Ok(Self { name, bytes, folder, beside, organisation, build: build.clone() })
+        Ok(Self {
+            name,
+            bytes,
+            folder,
+            beside,
+            organisation,
+            build: build.clone(),
+        })
     }
 
     fn file(&self, kind: &str) -> String {
@@ -147,8 +164,11 @@ impl Project {
         {
             return bytes;
         }
-        let kind = ["policy", "lock", "evidence"].into_iter().find(|kind| self.file(kind) == finding.file);
-        kind.and_then(|kind| self.beside.get(kind)).unwrap_or(&self.bytes)
+        let kind = ["policy", "lock", "evidence"]
+            .into_iter()
+            .find(|kind| self.file(kind) == finding.file);
+        kind.and_then(|kind| self.beside.get(kind))
+            .unwrap_or(&self.bytes)
     }
 
     /// Walks the pipeline, asking nobody.
@@ -156,7 +176,10 @@ impl Project {
     /// # Errors
     /// An option that cannot be read.
     pub fn check(&self) -> Result<Checked, CannotRun> {
-        let refused = |finding: Finding| Checked { outcome: None, findings: vec![finding] };
+        let refused = |finding: Finding| Checked {
+            outcome: None,
+            findings: vec![finding],
+        };
         let mut layers = Vec::new();
         if let Some((path, bytes)) = &self.organisation {
             let folder = LocalFolder::new(parent(path));
@@ -172,12 +195,20 @@ impl Project {
                 Err(error) => return Ok(refused(error.into())),
             }
         }
-        let lock = match self.beside.get("lock").map(|bytes| Lock::parse(bytes, &self.file("lock"))) {
+        let lock = match self
+            .beside
+            .get("lock")
+            .map(|bytes| Lock::parse(bytes, &self.file("lock")))
+        {
             None => Lock::default(),
             Some(Ok(lock)) => lock,
             Some(Err(error)) => return Ok(refused(error.into())),
         };
-        let evidence = match self.beside.get("evidence").map(|bytes| Evidence::parse(bytes, &self.file("evidence"))) {
+        let evidence = match self
+            .beside
+            .get("evidence")
+            .map(|bytes| Evidence::parse(bytes, &self.file("evidence")))
+        {
             None => Evidence::default(),
             Some(Ok(evidence)) => evidence,
             Some(Err(error)) => return Ok(refused(error.into())),
@@ -188,7 +219,12 @@ impl Project {
         let dockerfile = match Dockerfile::parse(&self.bytes) {
             Ok(dockerfile) => dockerfile,
             Err(error) => {
-                return Ok(refused(unreadable(&self.name, &error.to_string(), error.lines, error.span)));
+                return Ok(refused(unreadable(
+                    &self.name,
+                    &error.to_string(),
+                    error.lines,
+                    error.span,
+                )));
             }
         };
         let build_args = build_args(&self.build.build_args);
@@ -212,8 +248,16 @@ impl Project {
             .build()
             .map_err(|error| CannotRun::new("the runtime", error))?;
         match runtime.block_on(pipeline::run(&build, &Offline)) {
-            Ok(outcome) => Ok(Checked { findings: outcome.findings.clone(), outcome: Some(outcome) }),
-            Err(error) => Ok(refused(unreadable(&self.name, &error.to_string(), error.lines, error.span))),
+            Ok(outcome) => Ok(Checked {
+                findings: outcome.findings.clone(),
+                outcome: Some(outcome),
+            }),
+            Err(error) => Ok(refused(unreadable(
+                &self.name,
+                &error.to_string(),
+                error.lines,
+                error.span,
+            ))),
         }
     }
 }
@@ -240,7 +284,9 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, CannotRun> {
         Err(error) => return Err(cannot(&error)),
     };
     let mut bytes = Vec::new();
-    file.take(MAX_FILE.saturating_add(1)).read_to_end(&mut bytes).map_err(|error| cannot(&error))?;
+    file.take(MAX_FILE.saturating_add(1))
+        .read_to_end(&mut bytes)
+        .map_err(|error| cannot(&error))?;
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MAX_FILE {
         return Err(cannot(&format!("it has more than {MAX_FILE} bytes")));
     }
@@ -283,12 +329,24 @@ fn contexts(written: &[String]) -> Result<BTreeMap<String, String>, CannotRun> {
     written
         .iter()
         .map(|context| {
-            let (name, value) = context
-                .split_once('=')
-                .ok_or_else(|| CannotRun::new("--build-context", format!("{context:?} is not NAME=VALUE")))?;
-            let known = ["docker-image://", "oci-layout://", "https://", "http://", "git://", "ssh://", "git@", "target:"];
-            let value =
-                if known.iter().any(|scheme| value.starts_with(scheme)) { value.to_owned() } else { format!("local:{name}") };
+            let (name, value) = context.split_once('=').ok_or_else(|| {
+                CannotRun::new("--build-context", format!("{context:?} is not NAME=VALUE"))
+            })?;
+            let known = [
+                "docker-image://",
+                "oci-layout://",
+                "https://",
+                "http://",
+                "git://",
+                "ssh://",
+                "git@",
+                "target:",
+            ];
+            let value = if known.iter().any(|scheme| value.starts_with(scheme)) {
+                value.to_owned()
+            } else {
+                format!("local:{name}")
+            };
             Ok((name.to_owned(), value))
         })
         .collect()
@@ -300,10 +358,23 @@ mod tests {
 
     #[test]
     fn dockerfiles_are_known_by_their_names() {
-        for name in ["Dockerfile", "dockerfile", "Containerfile", "Dockerfile.dev", "app.Dockerfile", "web.dockerfile"] {
+        for name in [
+            "Dockerfile",
+            "dockerfile",
+            "Containerfile",
+            "Dockerfile.dev",
+            "app.Dockerfile",
+            "web.dockerfile",
+        ] {
             assert!(is_dockerfile(name), "{name}");
         }
-        for name in ["Dockerfile.lock", "Dockerfile.dev.evidence", "Dockerfile.dockerignore", "MyDockerfile", "x.toml"] {
+        for name in [
+            "Dockerfile.lock",
+            "Dockerfile.dev.evidence",
+            "Dockerfile.dockerignore",
+            "MyDockerfile",
+            "x.toml",
+        ] {
             assert!(!is_dockerfile(name), "{name}");
         }
     }

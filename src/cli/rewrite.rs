@@ -9,11 +9,20 @@ pub(super) fn run(args: &OneFile) -> Result<Clean, CannotRun> {
     let checked = project.check()?;
     // Half a rewrite would look like a whole one.
     if !checked.findings.is_empty() {
-        eprint!("{}", report::text::render(&checked.findings, &project.bytes, false));
+        eprint!(
+            "{}",
+            report::text::render(&checked.findings, &project.bytes, false)
+        );
         return Ok(Clean::No);
     }
-    let Some(outcome) = checked.outcome else { return Ok(Clean::No) };
-    let mut texts: Vec<&[u8]> = outcome.platforms.iter().map(|built| built.rewritten.bytes.as_slice()).collect();
+    let Some(outcome) = checked.outcome else {
+        return Ok(Clean::No);
+    };
+    let mut texts: Vec<&[u8]> = outcome
+        .platforms
+        .iter()
+        .map(|built| built.rewritten.bytes.as_slice())
+        .collect();
     texts.dedup();
     let [text] = texts.as_slice() else {
         return Err(CannotRun::new(

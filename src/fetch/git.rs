@@ -92,6 +92,24 @@ fn parse_scp(text: &str) -> Option<Remote> {
     })
 }
 
+/// The repository that the text of a context names (`https://host/repo.git#ref:dir`, `git@host:repo`, `github.com/org/repo`);
+/// `None` if it names none.
+///
+/// Source: BuildKit `frontend/dockerui/context.go`, `DetectGitContext`.
+///
+/// # Errors
+/// A repository with parameters that BuildKit refuses, in words.
+pub fn git_url(text: &str) -> Result<Option<GitSource>, String> {
+    match parse(text) {
+        Parsed::Git(git) => {
+            let keep = git.keep_git_dir.unwrap_or_default();
+            git.source(&git.checksum, keep).map(Some)
+        }
+        Parsed::Other => Ok(None),
+        Parsed::Refused(why) => Err(why),
+    }
+}
+
 /// `dfgitutil.ParseGitRef`.
 pub(super) fn parse(text: &str) -> Parsed {
     if text.starts_with("./") || text.starts_with("../") {

@@ -24,6 +24,7 @@ mod url;
 
 pub use collect::collect;
 pub use error::{Error, ErrorKind};
+pub use git::git_url;
 pub use path::PathError;
 pub use plan::{
     AddEdit, Base, Configs, Edit, Fetch, GitSource, ImageConfig, MountKind, Network, Options,

@@ -45,9 +45,14 @@ impl Failure {
             Self::Findings(findings) => {
                 let mut excerpts: Vec<(&str, (usize, usize))> = Vec::new();
                 for finding in &findings {
-                    let Some(place) = &finding.place else { continue };
+                    let Some(place) = &finding.place else {
+                        continue;
+                    };
                     let line = |line: u32| usize::try_from(line).unwrap_or(usize::MAX);
-                    let excerpt = (finding.file.as_str(), (line(place.first_line), line(place.last_line)));
+                    let excerpt = (
+                        finding.file.as_str(),
+                        (line(place.first_line), line(place.last_line)),
+                    );
                     if !excerpts.contains(&excerpt) {
                         excerpts.push(excerpt);
                     }
@@ -57,7 +62,10 @@ impl Failure {
                     .take(MAX_EXCERPTS)
                     .filter_map(|(file, lines)| Some(excerpt(file, files.get(file)?, lines)))
                     .collect();
-                quiet(Status::with_sources(report::build_message(&findings), &sources))
+                quiet(Status::with_sources(
+                    report::build_message(&findings),
+                    &sources,
+                ))
             }
         }
     }
@@ -78,7 +86,11 @@ fn quiet(status: Status) -> Status {
 /// Lines of one of the user's files.
 fn excerpt(file: &str, bytes: &[u8], lines: (usize, usize)) -> gateway::Source {
     let source = gateway::Source::dockerfile(file, bytes, [lines]);
-    if bytes.len() > WHOLE_FILE { source.excerpt(MARGIN) } else { source }
+    if bytes.len() > WHOLE_FILE {
+        source.excerpt(MARGIN)
+    } else {
+        source
+    }
 }
 
 /// The daemon's error about the rewritten file, told about the user's own: same words, own lines.
@@ -104,7 +116,11 @@ pub fn at_own_lines(status: Status, filename: &str, rewritten: &Edited, original
                 })
                 .collect();
             let source = gateway::Source::dockerfile(filename, original, lines);
-            if original.len() > WHOLE_FILE { source.excerpt(MARGIN) } else { source }
+            if original.len() > WHOLE_FILE {
+                source.excerpt(MARGIN)
+            } else {
+                source
+            }
         })
         .collect();
     status.replace_sources(&sources)
@@ -113,7 +129,10 @@ pub fn at_own_lines(status: Status, filename: &str, rewritten: &Edited, original
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{report::{Kind, Place}, rewrite::edit::{self, Edit}};
+    use crate::{
+        report::{Kind, Place},
+        rewrite::edit::{self, Edit},
+    };
 
     fn finding(file: &str, line: u32) -> Finding {
         Finding {
@@ -132,14 +151,22 @@ mod tests {
             ("Dockerfile".to_owned(), b"FROM a\nFROM b\n".to_vec()),
             ("verified.toml".to_owned(), b"version = 2\n".to_vec()),
         ]);
-        let findings = vec![finding("Dockerfile", 2), finding("Dockerfile", 2), finding("verified.toml", 1)];
+        let findings = vec![
+            finding("Dockerfile", 2),
+            finding("Dockerfile", 2),
+            finding("verified.toml", 1),
+        ];
         let status = Failure::Findings(findings).into_status(&files);
         let sources = status.sources();
         assert_eq!(sources.len(), 2);
         assert_eq!(sources[0].info.data, b"FROM a\nFROM b\n");
         assert_eq!(sources[0].ranges[0].start.unwrap().line, 2);
         assert_eq!(sources[1].info.filename, "verified.toml");
-        assert!(status.message.contains("Dockerfile:2: FROM a: no rule"), "{}", status.message);
+        assert!(
+            status.message.contains("Dockerfile:2: FROM a: no rule"),
+            "{}",
+            status.message
+        );
     }
 
     #[test]

@@ -9,8 +9,8 @@ use crate::{
     gateway::BuildResult,
     llb::{
         audit::{
-            Demand, Escape, ExecDecision, ExecPolicy, ExecRequest, Expected, GitPin, HttpPin, ImagePin, OciPin,
-            SourceFile, audit,
+            Demand, Escape, ExecDecision, ExecPolicy, ExecRequest, Expected, GitPin, HttpPin,
+            ImagePin, OciPin, SourceFile, audit,
         },
         ops::{HostIp, Platform as LlbPlatform, ProxyEnv},
     },
@@ -43,28 +43,53 @@ impl ExecPolicy for Commands<'_> {
         }
         // Without network an agent can sign for the step, but the step cannot fetch.
         needs.ssh = agent && (needs.network || needs.host_network);
-        let verdict = self.policy.run(&command_text(request.argv), needs, self.now);
+        let verdict = self
+            .policy
+            .run(&command_text(request.argv), needs, self.now);
         match refusal(&verdict) {
-            None => ExecDecision::Allowed { by: "policy".to_owned() },
+            None => ExecDecision::Allowed {
+                by: "policy".to_owned(),
+            },
             Some((why, next)) => ExecDecision::Refused { why, next },
         }
     }
 }
 
 /// Adds to `expected` what the pipeline verified, and what the options of the build bring.
-pub fn expect(expected: &mut Expected, outcome: &Outcome, options: &Options, session: &str, build_platform: &Platform) {
+pub fn expect(
+    expected: &mut Expected,
+    outcome: &Outcome,
+    options: &Options,
+    session: &str,
+    build_platform: &Platform,
+) {
     expected.platforms.insert(platform(build_platform));
     for built in &outcome.platforms {
         expected.platforms.insert(platform(&built.platform));
         for (fetch, judged) in built.plan.fetches.iter().zip(&built.fetches) {
-            let Some((pin, _)) = &judged.pin else { continue };
+            let Some((pin, _)) = &judged.pin else {
+                continue;
+            };
             match (&fetch.source, pin) {
-                (Source::Image { reference, platform: wanted }, Pin::Digest(digest)) => {
+                (
+                    Source::Image {
+                        reference,
+                        platform: wanted,
+                    },
+                    Pin::Digest(digest),
+                ) => {
                     expected.platforms.insert(platform(wanted));
-                    expected.images.insert(ImagePin { repository: reference.repository(), digest: digest.clone() });
+                    expected.images.insert(ImagePin {
+                        repository: reference.repository(),
+                        digest: digest.clone(),
+                    });
                 }
                 (Source::Http { url, .. }, Pin::Digest(digest)) => {
-                    expected.http.entry(url.clone()).or_default().push(HttpPin::from(digest.clone()));
+                    expected
+                        .http
+                        .entry(url.clone())
+                        .or_default()
+                        .push(HttpPin::from(digest.clone()));
                 }
                 (Source::Git(source), Pin::Commit(commit)) => {
                     let mut pin = GitPin::commit(commit);
@@ -72,11 +97,27 @@ pub fn expect(expected: &mut Expected, outcome: &Outcome, options: &Options, ses
                     if !source.subdir.is_empty() {
                         pin.subdirs.insert(source.subdir.clone());
                     }
-                    expected.git.entry(source.remote.clone()).or_default().push(pin);
+                    expected
+                        .git
+                        .entry(source.remote.clone())
+                        .or_default()
+                        .push(pin);
                 }
-                (Source::Context { key, platform: wanted }, pin) => {
+                (
+                    Source::Context {
+                        key,
+                        platform: wanted,
+                    },
+                    pin,
+                ) => {
                     expected.platforms.insert(platform(wanted));
-                    context(expected, built.contexts.get(key).map(String::as_str), judged.image.as_ref(), pin, session);
+                    context(
+                        expected,
+                        built.contexts.get(key).map(String::as_str),
+                        judged.image.as_ref(),
+                        pin,
+                        session,
+                    );
                 }
                 _ => {}
             }
@@ -94,7 +135,11 @@ pub fn expect(expected: &mut Expected, outcome: &Outcome, options: &Options, ses
 
 fn local(expected: &mut Expected, options: &Options, name: &str, session: &str) {
     let session = options.local_session(name).unwrap_or(session);
-    expected.locals.entry(name.to_owned()).or_default().insert(session.to_owned());
+    expected
+        .locals
+        .entry(name.to_owned())
+        .or_default()
+        .insert(session.to_owned());
 }
 
 fn context(
@@ -106,10 +151,15 @@ fn context(
 ) {
     match (pin, image, value) {
         (Pin::Digest(digest), Some(image), _) => {
-            expected.images.insert(ImagePin { repository: image.repository(), digest: digest.clone() });
+            expected.images.insert(ImagePin {
+                repository: image.repository(),
+                digest: digest.clone(),
+            });
         }
         (Pin::Digest(digest), None, Some(value)) if value.starts_with("oci-layout:") => {
-            let name = value.trim_start_matches("oci-layout:").trim_start_matches("//");
+            let name = value
+                .trim_start_matches("oci-layout:")
+                .trim_start_matches("//");
             let name = name.split('@').next().unwrap_or_default();
             let store = match name.rsplit_once(':') {
                 Some((store, tag)) if !tag.contains('/') => store,
@@ -122,7 +172,11 @@ fn context(
             });
         }
         (Pin::Digest(digest), None, Some(url)) => {
-            expected.http.entry(url.to_owned()).or_default().push(HttpPin::from(digest.clone()));
+            expected
+                .http
+                .entry(url.to_owned())
+                .or_default()
+                .push(HttpPin::from(digest.clone()));
         }
         (Pin::Commit(commit), _, Some(url)) => {
             if let Ok(Some(source)) = crate::fetch::git_url(url) {
@@ -163,7 +217,10 @@ fn extra_hosts(options: &Options) -> BTreeSet<HostIp> {
         .filter_map(|pair| pair.split_once('='))
         .filter_map(|(host, ip)| {
             let ip: std::net::IpAddr = ip.parse().ok()?;
-            Some(HostIp { host: host.to_lowercase(), ip: ip.to_canonical().to_string() })
+            Some(HostIp {
+                host: host.to_lowercase(),
+                ip: ip.to_canonical().to_string(),
+            })
         })
         .collect()
 }
@@ -197,13 +254,22 @@ pub fn check(
     now: jiff::Timestamp,
 ) -> Vec<Finding> {
     let mut expected = expected.clone();
-    expected.files.push(SourceFile { filename: filename.to_owned(), data: rewritten.bytes.clone() });
+    expected.files.push(SourceFile {
+        filename: filename.to_owned(),
+        data: rewritten.bytes.clone(),
+    });
     let commands = Commands { policy, now };
     let mut findings = Vec::new();
     for (place, reference) in result.all_refs() {
-        let Some(definition) = &reference.definition else { continue };
+        let Some(definition) = &reference.definition else {
+            continue;
+        };
         if let Err(escapes) = audit(definition, &expected, &commands) {
-            findings.extend(escapes.into_iter().map(|escape| finding(escape, &place, filename, rewritten)));
+            findings.extend(
+                escapes
+                    .into_iter()
+                    .map(|escape| finding(escape, &place, filename, rewritten)),
+            );
         }
     }
     findings
@@ -215,7 +281,10 @@ fn finding(escape: Escape, place: &str, filename: &str, rewritten: &Edited) -> F
         kind: Kind::Escaped,
         file: filename.to_owned(),
         place: lines.map(|lines| {
-            let (start, end) = (rewritten.original_line(lines.start), rewritten.original_line(lines.end));
+            let (start, end) = (
+                rewritten.original_line(lines.start),
+                rewritten.original_line(lines.end),
+            );
             Place::lines(start, end.max(start))
         }),
         subject: format!("audit of {place} ({})", escape.kind.code()),

@@ -36,7 +36,10 @@ use crate::{
     policy::{Layer, LocalFolder, Policy, PolicyError},
     reference::ImageReference,
     report::{Finding, Kind, Place},
-    resolve::{buildkit::{self, BuildKit}, config},
+    resolve::{
+        buildkit::{self, BuildKit},
+        config,
+    },
 };
 
 /// The folder of the organisation's policy in the frontend's image.
@@ -58,7 +61,10 @@ pub fn main(environment: impl IntoIterator<Item = (OsString, OsString)>) -> i32 
         Ok(session) => session,
         Err(error) => return failed(&error),
     };
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error),
     };
@@ -71,10 +77,21 @@ pub fn main(environment: impl IntoIterator<Item = (OsString, OsString)>) -> i32 
 async fn run(session: &Session) -> Result<Ended, gateway::Error> {
     let client = Client::connect_stdio().await?;
     let mut files = BTreeMap::new();
-    let outcome = build(&client, session, Path::new(ORGANISATION), Timestamp::now(), &mut files).await;
+    let outcome = build(
+        &client,
+        session,
+        Path::new(ORGANISATION),
+        Timestamp::now(),
+        &mut files,
+    )
+    .await;
     match outcome {
         Ok(result) => client.return_result(result, FAREWELL).await,
-        Err(failure) => client.return_error(failure.into_status(&files), FAREWELL).await,
+        Err(failure) => {
+            client
+                .return_error(failure.into_status(&files), FAREWELL)
+                .await
+        }
     }
 }
 
@@ -102,7 +119,8 @@ async fn build(
         input_configs: input_configs(&options),
     };
     let mut expected = Expected::default();
-    let sources = source::load(client, &resolver, &session.id, &options, &inputs, &mut expected).await?;
+    let sources =
+        source::load(client, &resolver, session, &options, &inputs, &mut expected).await?;
     files.insert(sources.filename.clone(), sources.dockerfile.clone());
     for (name, shown) in [
         ("policy", sources.policy_name.clone()),
@@ -118,13 +136,28 @@ async fn build(
     let contexts = options.named_contexts();
     let build_platform = build_platform(session);
 
-    let untouched = Nested { client, options: &options, inputs: &inputs, sources: &sources, sbom: None, stock: &Stock::BuiltIn };
+    let untouched = Nested {
+        client,
+        options: &options,
+        inputs: &inputs,
+        sources: &sources,
+        sbom: None,
+        stock: &Stock::BuiltIn,
+    };
     let dockerfile = match Dockerfile::parse(&sources.dockerfile) {
         Ok(dockerfile) => dockerfile,
         Err(error) => {
-            let finding = unreadable(&sources.filename, &error.to_string(), error.lines, error.span);
+            let finding = unreadable(
+                &sources.filename,
+                &error.to_string(),
+                error.lines,
+                error.span,
+            );
             // The stock frontend's words are what users know; ours stand where it would build the file.
-            return Err(untouched.complaint(contexts).await.unwrap_or(Failure::Findings(vec![finding])));
+            return Err(untouched
+                .complaint(contexts)
+                .await
+                .unwrap_or(Failure::Findings(vec![finding])));
         }
     };
     let platforms = platforms(&options, &build_platform)?;
@@ -147,16 +180,34 @@ async fn build(
     let mut outcome = match pipeline::run(&build, &resolver).await {
         Ok(outcome) => outcome,
         Err(error) => {
-            let finding = unreadable(&sources.filename, &error.to_string(), error.lines, error.span);
-            return Err(untouched.complaint(contexts).await.unwrap_or(Failure::Findings(vec![finding])));
+            let finding = unreadable(
+                &sources.filename,
+                &error.to_string(),
+                error.lines,
+                error.span,
+            );
+            return Err(untouched
+                .complaint(contexts)
+                .await
+                .unwrap_or(Failure::Findings(vec![finding])));
         }
     };
     let stock = stock(&build, &resolver, &options, &mut outcome).await;
-    let sbom = scanner(&build, &resolver, &options, &build_platform, &mut outcome, &mut expected).await?;
+    let sbom = scanner(
+        &build,
+        &resolver,
+        &options,
+        &build_platform,
+        &mut outcome,
+        &mut expected,
+    )
+    .await?;
     let imports = options.cache_imports().map_err(option_failure)?;
     outcome.findings.extend(cache_findings(&build, &imports));
     let handed_in = requests::inputs_in_use(&inputs, &sources, &outcome);
-    outcome.findings.extend(requests::judge_inputs(&build, &resolver, &handed_in, &mut expected).await);
+    outcome
+        .findings
+        .extend(requests::judge_inputs(&build, &resolver, &handed_in, &mut expected).await);
 
     if let Some(request) = options.request() {
         return requests::answer(request, &build, &outcome);
@@ -165,22 +216,54 @@ async fn build(
         return Err(Failure::Findings(outcome.findings));
     }
 
-    gate::expect(&mut expected, &outcome, &options, &session.id, &build_platform);
-    let nested = Nested { client, options: &options, inputs: &inputs, sources: &sources, sbom: sbom.as_deref(), stock: &stock };
+    gate::expect(
+        &mut expected,
+        &outcome,
+        &options,
+        &session.id,
+        &build_platform,
+    );
+    let nested = Nested {
+        client,
+        options: &options,
+        inputs: &inputs,
+        sources: &sources,
+        sbom: sbom.as_deref(),
+        stock: &stock,
+    };
     let imports: Vec<CacheOptionsEntry> = imports.into_iter().map(cache_entry).collect();
     let groups = groups(&outcome.platforms);
     let mut results = Vec::new();
     for group in &groups {
         let Some(first) = group.first() else { continue };
-        let names: Vec<String> = group.iter().map(|built| built.platform.to_string()).collect();
-        let result = nested.solve(first, (groups.len() > 1).then_some(names.as_slice())).await?;
-        let escaped = gate::check(&result, &expected, &sources.filename, &first.rewritten, &settings.policy, now);
+        let names: Vec<String> = group
+            .iter()
+            .map(|built| built.platform.to_string())
+            .collect();
+        let result = nested
+            .solve(first, (groups.len() > 1).then_some(names.as_slice()))
+            .await?;
+        let escaped = gate::check(
+            &result,
+            &expected,
+            &sources.filename,
+            &first.rewritten,
+            &settings.policy,
+            now,
+        );
         if !escaped.is_empty() {
             return Err(Failure::Findings(escaped));
         }
         results.push(
-            nested::with_own_file(client, result, &sources.filename, &sources.dockerfile, &first.rewritten, &imports)
-                .await?,
+            nested::with_own_file(
+                client,
+                result,
+                &sources.filename,
+                &sources.dockerfile,
+                &first.rewritten,
+                &imports,
+            )
+            .await?,
         );
     }
     match results.len() {
@@ -191,7 +274,10 @@ async fn build(
 }
 
 fn nothing() -> Failure {
-    Failure::Gateway(gateway::Error::Answer { call: "Solve", reason: "there is no platform to build for".into() })
+    Failure::Gateway(gateway::Error::Answer {
+        call: "Solve",
+        reason: "there is no platform to build for".into(),
+    })
 }
 
 /// Consecutive platforms that are built from the same text with the same contexts.
@@ -228,7 +314,10 @@ impl Settings {
         match std::fs::read(&path) {
             Ok(bytes) => {
                 let name = path.display().to_string();
-                layers.push(Layer::parse(&bytes, &name, &LocalFolder::new(organisation)).map_err(bad_file)?);
+                layers.push(
+                    Layer::parse(&bytes, &name, &LocalFolder::new(organisation))
+                        .map_err(bad_file)?,
+                );
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             // A policy that is there and cannot be read must not count as none.
@@ -247,7 +336,9 @@ impl Settings {
             let keys: BTreeMap<String, Vec<u8>> = sources
                 .project
                 .iter()
-                .filter_map(|(name, bytes)| Some((name.strip_prefix("keys/")?.to_owned(), bytes.clone())))
+                .filter_map(|(name, bytes)| {
+                    Some((name.strip_prefix("keys/")?.to_owned(), bytes.clone()))
+                })
                 .collect();
             layers.push(Layer::parse(bytes, &sources.policy_name, &keys).map_err(bad_file)?);
         }
@@ -260,7 +351,11 @@ impl Settings {
             Some(bytes) => Evidence::parse(bytes, &file("evidence")).map_err(bad_file)?,
             None => Evidence::default(),
         };
-        Ok(Self { policy: Policy::new(layers), lock, evidence })
+        Ok(Self {
+            policy: Policy::new(layers),
+            lock,
+            evidence,
+        })
     }
 }
 
@@ -288,7 +383,12 @@ fn option_failure(error: options::OptionError) -> Failure {
 
 /// The finding for a Dockerfile that cannot be read.
 #[must_use]
-pub fn unreadable(file: &str, cause: &str, lines: (usize, usize), span: crate::dockerfile::Span) -> Finding {
+pub fn unreadable(
+    file: &str,
+    cause: &str,
+    lines: (usize, usize),
+    span: crate::dockerfile::Span,
+) -> Finding {
     let line = |line: usize| u32::try_from(line).unwrap_or(u32::MAX);
     Finding {
         kind: Kind::Dockerfile,
@@ -296,14 +396,20 @@ pub fn unreadable(file: &str, cause: &str, lines: (usize, usize), span: crate::d
         place: Some(Place::lines(line(lines.0), line(lines.1)).with_span(span.start..span.end)),
         subject: String::new(),
         cause: cause.to_owned(),
-        next: "correct the line; the grammar is that of BuildKit v0.32 (docker/dockerfile 1.26)".into(),
+        next: "correct the line; the grammar is that of BuildKit v0.32 (docker/dockerfile 1.26)"
+            .into(),
     }
 }
 
 fn build_platform(session: &Session) -> Platform {
-    let own = session.workers.first().and_then(|worker| worker.platforms.first());
+    let own = session
+        .workers
+        .first()
+        .and_then(|worker| worker.platforms.first());
     match own {
-        Some(platform) => Platform::new(&platform.os, &platform.architecture, &platform.variant).normalize(),
+        Some(platform) => {
+            Platform::new(&platform.os, &platform.architecture, &platform.variant).normalize()
+        }
         None => Platform::new("linux", std::env::consts::ARCH, "").normalize(),
     }
 }
@@ -328,7 +434,8 @@ fn proxies(options: &Options) -> Vec<String> {
         .build_args()
         .into_iter()
         .filter(|(name, _)| {
-            ["http_proxy", "https_proxy", "no_proxy", "all_proxy"].contains(&name.to_ascii_lowercase().as_str())
+            ["http_proxy", "https_proxy", "no_proxy", "all_proxy"]
+                .contains(&name.to_ascii_lowercase().as_str())
         })
         .map(|(name, value)| format!("{name}={value}"))
         .collect()
@@ -341,9 +448,15 @@ fn input_configs(options: &Options) -> BTreeMap<String, ImageConfig> {
     use base64ct::Encoding as _;
     let mut configs = BTreeMap::new();
     for (key, value) in options.named_contexts() {
-        let Some(input) = value.strip_prefix("input:") else { continue };
-        let Some(json) = options.get(&format!("input-metadata:{input}")) else { continue };
-        let Ok(metadata) = serde_json::from_str::<BTreeMap<String, String>>(json) else { continue };
+        let Some(input) = value.strip_prefix("input:") else {
+            continue;
+        };
+        let Some(json) = options.get(&format!("input-metadata:{input}")) else {
+            continue;
+        };
+        let Ok(metadata) = serde_json::from_str::<BTreeMap<String, String>>(json) else {
+            continue;
+        };
         let config = metadata
             .get("containerimage.config")
             .and_then(|text| base64ct::Base64::decode_vec(text).ok())
@@ -356,7 +469,10 @@ fn input_configs(options: &Options) -> BTreeMap<String, ImageConfig> {
 }
 
 fn cache_entry(import: CacheImport) -> CacheOptionsEntry {
-    CacheOptionsEntry { r#type: import.kind, attrs: import.attrs }
+    CacheOptionsEntry {
+        r#type: import.kind,
+        attrs: import.attrs,
+    }
 }
 
 fn cache_findings(build: &Build<'_>, imports: &[CacheImport]) -> Vec<Finding> {
@@ -379,12 +495,24 @@ fn cache_findings(build: &Build<'_>, imports: &[CacheImport]) -> Vec<Finding> {
 }
 
 /// The frontend that the file itself names, if it is started for another one by BUILDKIT_SYNTAX; else the one inside BuildKit.
-async fn stock(build: &Build<'_>, resolver: &BuildKit<'_>, options: &Options, outcome: &mut Outcome) -> Stock {
-    let Some(directive) = syntax::detect(build.bytes) else { return Stock::BuiltIn };
-    let own = options.get("source").and_then(|source| ImageReference::parse(source).ok());
+async fn stock(
+    build: &Build<'_>,
+    resolver: &BuildKit<'_>,
+    options: &Options,
+    outcome: &mut Outcome,
+) -> Stock {
+    let Some(directive) = syntax::detect(build.bytes) else {
+        return Stock::BuiltIn;
+    };
+    let own = options
+        .get("source")
+        .and_then(|source| ImageReference::parse(source).ok());
     let named = ImageReference::parse(&directive.reference);
     if options.get("build-arg:BUILDKIT_SYNTAX").is_none()
-        || named.as_ref().is_ok_and(|named| own.as_ref().is_some_and(|own| own.repository() == named.repository()))
+        || named.as_ref().is_ok_and(|named| {
+            own.as_ref()
+                .is_some_and(|own| own.repository() == named.repository())
+        })
     {
         return Stock::BuiltIn;
     }
@@ -407,7 +535,10 @@ async fn stock(build: &Build<'_>, resolver: &BuildKit<'_>, options: &Options, ou
             "name a frontend as an image, or remove the line".into(),
         );
     };
-    if !matches!(named.repository().as_str(), "docker.io/docker/dockerfile" | "docker.io/docker/dockerfile-upstream") {
+    if !matches!(
+        named.repository().as_str(),
+        "docker.io/docker/dockerfile" | "docker.io/docker/dockerfile-upstream"
+    ) {
         return refuse(
             Kind::Unsupported,
             "the file is written for another frontend than the Dockerfile one".into(),
@@ -421,7 +552,11 @@ async fn stock(build: &Build<'_>, resolver: &BuildKit<'_>, options: &Options, ou
     }
     match judged.digest() {
         Some(digest) => Stock::Image(named.with_digest(digest.clone()).to_string()),
-        None => refuse(Kind::Unpinned, "it has no digest".into(), "name it by its digest".into()),
+        None => refuse(
+            Kind::Unpinned,
+            "it has no digest".into(),
+            "name it by its digest".into(),
+        ),
     }
 }
 
@@ -434,7 +569,9 @@ async fn scanner(
     outcome: &mut Outcome,
     expected: &mut Expected,
 ) -> Result<Option<String>, Failure> {
-    let Some(scanner) = options.sbom_scanner().map_err(option_failure)? else { return Ok(None) };
+    let Some(scanner) = options.sbom_scanner().map_err(option_failure)? else {
+        return Ok(None);
+    };
     let mut refuse = |kind: Kind, cause: String, next: String| {
         outcome.findings.push(Finding {
             kind,
@@ -448,7 +585,11 @@ async fn scanner(
     let reference = match ImageReference::parse(&scanner) {
         Ok(reference) => reference.with_default_tag(),
         Err(error) => {
-            refuse(Kind::Unsupported, error.to_string(), "name the scanner as an image".into());
+            refuse(
+                Kind::Unsupported,
+                error.to_string(),
+                "name the scanner as an image".into(),
+            );
             return Ok(None);
         }
     };
@@ -457,13 +598,22 @@ async fn scanner(
         refuse(kind, cause, next);
         return Ok(None);
     }
-    let Some(digest) = judged.digest() else { return Ok(None) };
+    let Some(digest) = judged.digest() else {
+        return Ok(None);
+    };
     gate::expect_image(expected, reference.repository(), digest.clone());
     let pinned = reference.with_digest(digest.clone());
-    options.sbom_with_scanner(&pinned.to_string()).map(Some).map_err(option_failure)
+    options
+        .sbom_with_scanner(&pinned.to_string())
+        .map(Some)
+        .map_err(option_failure)
 }
 
 /// Whether any of `fetches` reads from the named context `key`.
 fn reads_context(built: &PlatformOutcome, key: &str) -> bool {
-    built.plan.fetches.iter().any(|fetch| matches!(&fetch.source, Source::Context { key: used, .. } if used == key))
+    built
+        .plan
+        .fetches
+        .iter()
+        .any(|fetch| matches!(&fetch.source, Source::Context { key: used, .. } if used == key))
 }

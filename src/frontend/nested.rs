@@ -9,7 +9,12 @@ use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
 
-use super::{Failure, failure::at_own_lines, options::Options, source::{self, Sources}};
+use super::{
+    Failure,
+    failure::at_own_lines,
+    options::Options,
+    source::{self, Sources},
+};
 use crate::{
     gateway::{BuildResult, CacheOptionsEntry, Client, Error, Ref, Refs, SolveRequest},
     llb::{
@@ -53,7 +58,11 @@ pub struct Nested<'a> {
 
 impl Nested<'_> {
     /// The options of the nested frontend for what is in `built`.
-    fn options(&self, built: &PlatformOutcome, platforms: Option<&[String]>) -> BTreeMap<String, String> {
+    fn options(
+        &self,
+        built: &PlatformOutcome,
+        platforms: Option<&[String]>,
+    ) -> BTreeMap<String, String> {
         let mut options: BTreeMap<String, String> = self
             .options
             .raw()
@@ -67,7 +76,9 @@ impl Nested<'_> {
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect();
         if self.sources.context.is_some() && self.options.remote_context().is_some() {
-            let url = options.remove(self.options.context_option()).unwrap_or_default();
+            let url = options
+                .remove(self.options.context_option())
+                .unwrap_or_default();
             options.insert("input:context".to_owned(), url);
             options.remove("contextkey");
         }
@@ -97,14 +108,25 @@ impl Nested<'_> {
     /// The inputs of the nested frontend: the client's, the fixed context, and `dockerfile`.
     fn inputs(&self, dockerfile: &[u8]) -> Result<BTreeMap<String, Vec<u8>>, Failure> {
         let mut inputs = self.inputs.clone();
-        let mut files = vec![NewFile::new(self.sources.filename.as_str(), dockerfile.to_vec())];
+        let mut files = vec![NewFile::new(
+            self.sources.filename.as_str(),
+            dockerfile.to_vec(),
+        )];
         if let Some(ignore) = &self.sources.ignore {
-            files.push(NewFile::new(format!("{}.dockerignore", self.sources.filename), ignore.clone()));
+            files.push(NewFile::new(
+                format!("{}.dockerignore", self.sources.filename),
+                ignore.clone(),
+            ));
         }
         let mut graph = Graph::default();
-        let made = graph.files(&files, "[internal] load verified Dockerfile").map_err(|error| {
-            Failure::Gateway(Error::Answer { call: "Inputs", reason: error.to_string() })
-        })?;
+        let made = graph
+            .files(&files, "[internal] load verified Dockerfile")
+            .map_err(|error| {
+                Failure::Gateway(Error::Answer {
+                    call: "Inputs",
+                    reason: error.to_string(),
+                })
+            })?;
         inputs.insert("dockerfile".to_owned(), graph.finish(&made).encode());
         if let Some(context) = &self.sources.context {
             inputs.insert("context".to_owned(), context.clone());
@@ -130,15 +152,18 @@ impl Nested<'_> {
             self.options(built, platforms),
             self.inputs(&built.rewritten.bytes)?,
         );
-        self.client.solve(request, PATIENCE.saturating_mul(5)).await.map_err(|error| match error {
-            Error::Status(status) => Failure::Status(at_own_lines(
-                status,
-                &self.sources.filename,
-                &built.rewritten,
-                &self.sources.dockerfile,
-            )),
-            other => Failure::Gateway(other),
-        })
+        self.client
+            .solve(request, PATIENCE.saturating_mul(5))
+            .await
+            .map_err(|error| match error {
+                Error::Status(status) => Failure::Status(at_own_lines(
+                    status,
+                    &self.sources.filename,
+                    &built.rewritten,
+                    &self.sources.dockerfile,
+                )),
+                other => Failure::Gateway(other),
+            })
     }
 
     /// What the stock frontend says of the file as the user wrote it: an error, if there is one.
@@ -160,8 +185,13 @@ impl Nested<'_> {
 ///
 /// Source: BuildKit `frontend/dockerfile/builder/caps.go`: the suffix `+forward`.
 pub(super) fn known_capabilities(options: &mut BTreeMap<String, String>) {
-    let Some(caps) = options.get_mut("frontend.caps") else { return };
-    let kept: Vec<&str> = caps.split(',').filter(|cap| !cap.ends_with("+forward")).collect();
+    let Some(caps) = options.get_mut("frontend.caps") else {
+        return;
+    };
+    let kept: Vec<&str> = caps
+        .split(',')
+        .filter(|cap| !cap.ends_with("+forward"))
+        .collect();
     *caps = kept.join(",");
     if caps.is_empty() {
         options.remove("frontend.caps");
@@ -184,17 +214,34 @@ pub async fn with_own_file(
         Refs::Single(reference) => vec![reference],
         Refs::Map(map) => map.values_mut().collect(),
     };
-    let attested = result.attestations.values_mut().flatten().filter_map(|attestation| attestation.r#ref.as_mut());
-    let theirs = SourceFile { filename: filename.to_owned(), data: rewritten.bytes.clone() };
-    let own = SourceFile { filename: filename.to_owned(), data: original.to_vec() };
+    let attested = result
+        .attestations
+        .values_mut()
+        .flatten()
+        .filter_map(|attestation| attestation.r#ref.as_mut());
+    let theirs = SourceFile {
+        filename: filename.to_owned(),
+        data: rewritten.bytes.clone(),
+    };
+    let own = SourceFile {
+        filename: filename.to_owned(),
+        data: original.to_vec(),
+    };
     let renamed = references.into_iter().chain(attested).map(|reference| {
         let (theirs, own) = (&theirs, &own);
         async move {
-            let Some(bytes) = &reference.definition else { return Ok::<(), Failure>(()) };
+            let Some(bytes) = &reference.definition else {
+                return Ok::<(), Failure>(());
+            };
             let mut definition = Definition::decode(bytes).map_err(|error| {
-                Failure::Gateway(Error::Answer { call: "Solve", reason: error.to_string() })
+                Failure::Gateway(Error::Answer {
+                    call: "Solve",
+                    reason: error.to_string(),
+                })
             })?;
-            replace_source_file(&mut definition, theirs, own, &|line| rewritten.original_line(line));
+            replace_source_file(&mut definition, theirs, own, &|line| {
+                rewritten.original_line(line)
+            });
             let mut request = SolveRequest::definition(definition.encode());
             request.cache_imports = cache_imports.to_vec();
             *reference = source::single(client.solve(request, PATIENCE).await?.refs)?;
@@ -212,10 +259,17 @@ pub fn merge(results: Vec<BuildResult>) -> Result<BuildResult, Failure> {
     let mut refs = BTreeMap::new();
     let mut merged = BuildResult::metadata(BTreeMap::new());
     let mut platforms: Vec<serde_json::Value> = Vec::new();
-    let broken = |reason: String| Failure::Gateway(Error::Answer { call: "Solve", reason });
+    let broken = |reason: String| {
+        Failure::Gateway(Error::Answer {
+            call: "Solve",
+            reason,
+        })
+    };
     for result in results {
         let Refs::Map(map) = result.refs else {
-            return Err(broken("a result for several platforms has only one".to_owned()));
+            return Err(broken(
+                "a result for several platforms has only one".to_owned(),
+            ));
         };
         refs.extend(map);
         merged.attestations.extend(result.attestations);
@@ -224,13 +278,20 @@ pub fn merge(results: Vec<BuildResult>) -> Result<BuildResult, Failure> {
                 merged.metadata.insert(key, value);
                 continue;
             }
-            let list: serde_json::Value = serde_json::from_slice(&value).map_err(|error| broken(error.to_string()))?;
+            let list: serde_json::Value =
+                serde_json::from_slice(&value).map_err(|error| broken(error.to_string()))?;
             let list = list.get("Platforms").and_then(|list| list.as_array());
-            platforms.extend(list.ok_or_else(|| broken(format!("{PLATFORMS} lists no platforms")))?.iter().cloned());
+            platforms.extend(
+                list.ok_or_else(|| broken(format!("{PLATFORMS} lists no platforms")))?
+                    .iter()
+                    .cloned(),
+            );
         }
     }
     let list = serde_json::json!({ "Platforms": platforms });
-    merged.metadata.insert(PLATFORMS.to_owned(), list.to_string().into_bytes());
+    merged
+        .metadata
+        .insert(PLATFORMS.to_owned(), list.to_string().into_bytes());
     merged.refs = Refs::Map(refs);
     Ok(merged)
 }
@@ -240,12 +301,18 @@ mod tests {
     use super::*;
 
     fn part(platform: &str) -> BuildResult {
-        let reference = Ref { id: platform.into(), definition: Some(vec![1]) };
+        let reference = Ref {
+            id: platform.into(),
+            definition: Some(vec![1]),
+        };
         BuildResult {
             refs: Refs::Map(BTreeMap::from([(platform.to_owned(), reference)])),
             metadata: BTreeMap::from([
                 (format!("containerimage.config/{platform}"), b"{}".to_vec()),
-                (PLATFORMS.to_owned(), format!("{{\"Platforms\":[{{\"ID\":\"{platform}\"}}]}}").into_bytes()),
+                (
+                    PLATFORMS.to_owned(),
+                    format!("{{\"Platforms\":[{{\"ID\":\"{platform}\"}}]}}").into_bytes(),
+                ),
             ]),
             attestations: BTreeMap::new(),
         }
@@ -256,13 +323,21 @@ mod tests {
         let merged = merge(vec![part("linux/s390x"), part("linux/amd64")]).unwrap();
         assert_eq!(merged.all_refs().count(), 2);
         let platforms = String::from_utf8(merged.metadata[PLATFORMS].clone()).unwrap();
-        assert_eq!(platforms, r#"{"Platforms":[{"ID":"linux/s390x"},{"ID":"linux/amd64"}]}"#);
-        assert!(merged.metadata.contains_key("containerimage.config/linux/s390x"));
+        assert_eq!(
+            platforms,
+            r#"{"Platforms":[{"ID":"linux/s390x"},{"ID":"linux/amd64"}]}"#
+        );
+        assert!(
+            merged
+                .metadata
+                .contains_key("containerimage.config/linux/s390x")
+        );
     }
 
     #[test]
     fn capabilities_to_pass_on_are_not_asked_of_the_last_frontend() {
-        let mut options = BTreeMap::from([("frontend.caps".to_owned(), "a.b,c+forward".to_owned())]);
+        let mut options =
+            BTreeMap::from([("frontend.caps".to_owned(), "a.b,c+forward".to_owned())]);
         known_capabilities(&mut options);
         assert_eq!(options["frontend.caps"], "a.b");
         options.insert("frontend.caps".to_owned(), "c+forward".to_owned());
@@ -276,7 +351,9 @@ mod tests {
         single.refs = Refs::Single(Ref::default());
         assert!(merge(vec![single]).is_err());
         let mut unlisted = part("linux/amd64");
-        unlisted.metadata.insert(PLATFORMS.to_owned(), b"{}".to_vec());
+        unlisted
+            .metadata
+            .insert(PLATFORMS.to_owned(), b"{}".to_vec());
         assert!(merge(vec![unlisted]).is_err());
     }
 }

@@ -94,7 +94,8 @@ impl Options {
     /// The URL of a remote context.
     #[must_use]
     pub fn remote_context(&self) -> Option<&str> {
-        self.get(self.context_option()).filter(|url| !url.is_empty())
+        self.get(self.context_option())
+            .filter(|url| !url.is_empty())
     }
 
     /// The stage to build.
@@ -106,7 +107,8 @@ impl Options {
     /// Which session a local source comes from, where it is not the build's own.
     #[must_use]
     pub fn local_session(&self, local: &str) -> Option<&str> {
-        self.get(&format!("local-sessionid:{local}")).filter(|id| !id.is_empty())
+        self.get(&format!("local-sessionid:{local}"))
+            .filter(|id| !id.is_empty())
     }
 
     /// The build arguments.
@@ -172,14 +174,21 @@ impl Options {
         }
         let mut imports = Vec::new();
         if let Some(json) = self.get("cache-imports").filter(|json| !json.is_empty()) {
-            let entries: Option<Vec<Option<Entry>>> = serde_json::from_str(json).map_err(|error| OptionError {
-                name: "cache-imports".into(),
-                cause: error.to_string(),
-            })?;
-            imports.extend(entries.into_iter().flatten().flatten().map(|entry| CacheImport {
-                kind: entry.kind,
-                attrs: entry.attrs.unwrap_or_default(),
-            }));
+            let entries: Option<Vec<Option<Entry>>> =
+                serde_json::from_str(json).map_err(|error| OptionError {
+                    name: "cache-imports".into(),
+                    cause: error.to_string(),
+                })?;
+            imports.extend(
+                entries
+                    .into_iter()
+                    .flatten()
+                    .flatten()
+                    .map(|entry| CacheImport {
+                        kind: entry.kind,
+                        attrs: entry.attrs.unwrap_or_default(),
+                    }),
+            );
         }
         if let Some(list) = self.get("cache-from").filter(|list| !list.is_empty()) {
             imports.extend(list.split(',').map(|reference| CacheImport {
@@ -195,9 +204,17 @@ impl Options {
     /// # Errors
     /// Attributes that cannot be split, or two options that ask for an SBOM.
     pub fn sbom_scanner(&self) -> Result<Option<String>, OptionError> {
-        let Some(attrs) = self.sbom_attributes()? else { return Ok(None) };
-        let named = attrs.into_iter().rev().find(|(key, _)| key == "generator").map(|(_, value)| value);
-        Ok(Some(named.unwrap_or_else(|| DEFAULT_SBOM_GENERATOR.to_owned())))
+        let Some(attrs) = self.sbom_attributes()? else {
+            return Ok(None);
+        };
+        let named = attrs
+            .into_iter()
+            .rev()
+            .find(|(key, _)| key == "generator")
+            .map(|(_, value)| value);
+        Ok(Some(
+            named.unwrap_or_else(|| DEFAULT_SBOM_GENERATOR.to_owned()),
+        ))
     }
 
     /// The options without those that ask for an SBOM, and the same demand with `scanner` instead,
@@ -228,9 +245,17 @@ impl Options {
 
     /// The attributes of the demand for an SBOM, in order; the last of a name counts.
     fn sbom_attributes(&self) -> Result<Option<Vec<(String, String)>>, OptionError> {
-        let mut asking = self.raw.iter().filter(|(name, _)| Self::asks_for_sbom(name));
-        let Some((name, value)) = asking.next() else { return Ok(None) };
-        let error = |cause: &str| OptionError { name: name.clone(), cause: cause.into() };
+        let mut asking = self
+            .raw
+            .iter()
+            .filter(|(name, _)| Self::asks_for_sbom(name));
+        let Some((name, value)) = asking.next() else {
+            return Ok(None);
+        };
+        let error = |cause: &str| OptionError {
+            name: name.clone(),
+            cause: cause.into(),
+        };
         // The stock frontend takes one of them, and not always the same one.
         if asking.any(|(_, other)| other != value) {
             return Err(error("another option asks for an SBOM in another way"));
@@ -293,7 +318,12 @@ mod tests {
     use super::*;
 
     fn options(pairs: &[(&str, &str)]) -> Options {
-        Options::new(pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect())
+        Options::new(
+            pairs
+                .iter()
+                .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+                .collect(),
+        )
     }
 
     #[test]
@@ -319,20 +349,45 @@ mod tests {
     #[test]
     fn cache_imports_of_both_spellings_are_seen() {
         let both = options(&[
-            ("cache-imports", r#"[{"Type":"gha"},{"Type":"registry","Attrs":{"ref":"r.test/c"}}]"#),
+            (
+                "cache-imports",
+                r#"[{"Type":"gha"},{"Type":"registry","Attrs":{"ref":"r.test/c"}}]"#,
+            ),
             ("cache-from", "r.test/a,r.test/b"),
         ]);
-        let subjects: Vec<String> = both.cache_imports().unwrap().iter().map(CacheImport::subject).collect();
-        assert_eq!(subjects, ["gha", "registry:r.test/c", "registry:r.test/a", "registry:r.test/b"]);
+        let subjects: Vec<String> = both
+            .cache_imports()
+            .unwrap()
+            .iter()
+            .map(CacheImport::subject)
+            .collect();
+        assert_eq!(
+            subjects,
+            [
+                "gha",
+                "registry:r.test/c",
+                "registry:r.test/a",
+                "registry:r.test/b"
+            ]
+        );
         assert!(options(&[("cache-imports", "{")]).cache_imports().is_err());
     }
 
     #[test]
     fn the_scanner_is_the_default_one_or_the_one_named() {
-        assert_eq!(options(&[("attest:sbom", "")]).sbom_scanner().unwrap().unwrap(), DEFAULT_SBOM_GENERATOR);
+        assert_eq!(
+            options(&[("attest:sbom", "")])
+                .sbom_scanner()
+                .unwrap()
+                .unwrap(),
+            DEFAULT_SBOM_GENERATOR
+        );
         let named = options(&[("attest:sbom", "\"x=a,b\",generator=r.test/s:1")]);
         assert_eq!(named.sbom_scanner().unwrap().unwrap(), "r.test/s:1");
-        assert_eq!(named.sbom_with_scanner("r.test/s@sha256:0").unwrap(), "generator=r.test/s@sha256:0,\"x=a,b\"");
+        assert_eq!(
+            named.sbom_with_scanner("r.test/s@sha256:0").unwrap(),
+            "generator=r.test/s@sha256:0,\"x=a,b\""
+        );
         assert!(options(&[("attest:sbom", "\"x")]).sbom_scanner().is_err());
         let spelled = options(&[("build-arg:BUILDKIT_ATTEST_SBOM", "generator=r.test/s")]);
         assert_eq!(spelled.sbom_scanner().unwrap().unwrap(), "r.test/s");
@@ -342,7 +397,15 @@ mod tests {
 
     #[test]
     fn locked_is_never_guessed() {
-        assert!(options(&[("build-arg:VERIFIED_LOCKED", "1")]).locked().unwrap());
-        assert!(options(&[("build-arg:VERIFIED_LOCKED", "yes")]).locked().is_err());
+        assert!(
+            options(&[("build-arg:VERIFIED_LOCKED", "1")])
+                .locked()
+                .unwrap()
+        );
+        assert!(
+            options(&[("build-arg:VERIFIED_LOCKED", "yes")])
+                .locked()
+                .is_err()
+        );
     }
 }

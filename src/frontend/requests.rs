@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Failure, nested::known_capabilities, options::Options, reads_context, source::Sources};
+use super::{
+    Failure, nested::known_capabilities, options::Options, reads_context, source::Sources,
+};
 use crate::{
     gateway::{BuildResult, Client, SolveRequest},
     llb::{
@@ -13,7 +15,7 @@ use crate::{
     pipeline::{Build, Outcome},
     reference::ImageReference,
     report::{Finding, Kind, explain},
-    resolve::{buildkit::{BuildKit, PATIENCE}},
+    resolve::buildkit::{BuildKit, PATIENCE},
     rewrite::diff,
 };
 
@@ -38,7 +40,12 @@ pub async fn forward(
     // Otherwise the stock frontend would follow `# syntax=` back to us.
     raw.entry("cmdline".to_owned()).or_default();
     known_capabilities(&mut raw);
-    let mut result = client.solve(SolveRequest::frontend("dockerfile.v0", raw, inputs), PATIENCE).await?;
+    let mut result = client
+        .solve(
+            SolveRequest::frontend("dockerfile.v0", raw, inputs),
+            PATIENCE,
+        )
+        .await?;
     if request == DESCRIBE {
         describe_own(&mut result);
     }
@@ -47,11 +54,22 @@ pub async fn forward(
 
 /// Adds our own requests to the list that the stock frontend gives of its own.
 fn describe_own(result: &mut BuildResult) {
-    let Some(json) = result.metadata.get("result.json") else { return };
-    let Ok(mut list) = serde_json::from_slice::<Vec<serde_json::Value>>(json) else { return };
-    let mut text = result.metadata.get("result.txt").cloned().unwrap_or_default();
+    let Some(json) = result.metadata.get("result.json") else {
+        return;
+    };
+    let Ok(mut list) = serde_json::from_slice::<Vec<serde_json::Value>>(json) else {
+        return;
+    };
+    let mut text = result
+        .metadata
+        .get("result.txt")
+        .cloned()
+        .unwrap_or_default();
     for (name, description) in [
-        (DIFF, "Show what would be built instead of the Dockerfile, as a unified diff"),
+        (
+            DIFF,
+            "Show what would be built instead of the Dockerfile, as a unified diff",
+        ),
         (EXPLAIN, "List every fetch with its pin, rule and proof"),
     ] {
         list.push(serde_json::json!({
@@ -83,13 +101,16 @@ pub fn answer(request: &str, build: &Build<'_>, outcome: &Outcome) -> Result<Bui
             }
         }
         text = format!("{}{}", diffs.concat(), explain::refusals(&outcome.findings));
-        json = serde_json::json!({ "diffs": diffs, "findings": explain::findings(&outcome.findings) });
+        json =
+            serde_json::json!({ "diffs": diffs, "findings": explain::findings(&outcome.findings) });
     } else {
         text = explain::text(build.file, outcome);
         json = explain::json(build.file, outcome);
     }
     let json = serde_json::to_vec_pretty(&json).map_err(|error| {
-        Failure::Status(crate::gateway::Status::new(format!("the answer cannot be written: {error}")))
+        Failure::Status(crate::gateway::Status::new(format!(
+            "the answer cannot be written: {error}"
+        )))
     })?;
     Ok(BuildResult::metadata(BTreeMap::from([
         ("result.json".to_owned(), json),
@@ -102,7 +123,11 @@ pub fn answer(request: &str, build: &Build<'_>, outcome: &Outcome) -> Result<Bui
 pub type HandedIn = (String, Vec<u8>);
 
 /// The inputs that become part of the build: the context, and named contexts `input:NAME`.
-pub fn inputs_in_use(inputs: &BTreeMap<String, Vec<u8>>, sources: &Sources, outcome: &Outcome) -> Vec<HandedIn> {
+pub fn inputs_in_use(
+    inputs: &BTreeMap<String, Vec<u8>>,
+    sources: &Sources,
+    outcome: &Outcome,
+) -> Vec<HandedIn> {
     let mut used = Vec::new();
     if let (Some(context), Some(input)) = (&sources.context, inputs.get("context"))
         && context == input
@@ -111,8 +136,12 @@ pub fn inputs_in_use(inputs: &BTreeMap<String, Vec<u8>>, sources: &Sources, outc
     }
     for built in &outcome.platforms {
         for (key, value) in &built.contexts {
-            let Some(name) = value.strip_prefix("input:") else { continue };
-            let Some(input) = inputs.get(name) else { continue };
+            let Some(name) = value.strip_prefix("input:") else {
+                continue;
+            };
+            let Some(input) = inputs.get(name) else {
+                continue;
+            };
             let shown = format!("the named context {key}");
             if reads_context(built, key) && !used.iter().any(|(known, _)| *known == shown) {
                 used.push((shown, input.clone()));
@@ -144,18 +173,30 @@ pub async fn judge_inputs(
         let definition = match Definition::decode(bytes) {
             Ok(definition) => definition,
             Err(error) => {
-                refuse("the graph", (Kind::Unsupported, error.to_string(), "use a client that this version knows".into()));
+                refuse(
+                    "the graph",
+                    (
+                        Kind::Unsupported,
+                        error.to_string(),
+                        "use a client that this version knows".into(),
+                    ),
+                );
                 continue;
             }
         };
         for info in definition.source.iter().flat_map(|source| &source.infos) {
-            expected.files.push(SourceFile { filename: info.filename.clone(), data: info.data.0.clone() });
+            expected.files.push(SourceFile {
+                filename: info.filename.clone(),
+                data: info.data.0.clone(),
+            });
         }
         for node in &definition.nodes {
             if let Some(platform) = &node.op().platform {
                 expected.platforms.insert(platform.clone());
             }
-            let Some(OpKind::Source(source)) = &node.op().kind else { continue };
+            let Some(OpKind::Source(source)) = &node.op().kind else {
+                continue;
+            };
             let identifier = source.identifier.as_str();
             let unpinned = || {
                 (
@@ -172,18 +213,30 @@ pub async fn judge_inputs(
                         continue;
                     }
                 };
-                let judged = crate::pipeline::image(build, resolver, &reference, build.build_platform).await;
+                let judged =
+                    crate::pipeline::image(build, resolver, &reference, build.build_platform).await;
                 match (judged.refusal(), judged.digest()) {
                     (Some(refusal), _) => refuse(identifier, refusal),
                     (None, Some(digest)) => {
                         let digest = digest.clone();
-                        expected.images.insert(ImagePin { repository: reference.repository(), digest });
+                        expected.images.insert(ImagePin {
+                            repository: reference.repository(),
+                            digest,
+                        });
                     }
                     (None, None) => refuse(identifier, unpinned()),
                 }
             } else if let Some(name) = identifier.strip_prefix("local://") {
-                let session = source.attrs.get("local.session").cloned().unwrap_or_default();
-                expected.locals.entry(name.to_owned()).or_default().insert(session);
+                let session = source
+                    .attrs
+                    .get("local.session")
+                    .cloned()
+                    .unwrap_or_default();
+                expected
+                    .locals
+                    .entry(name.to_owned())
+                    .or_default()
+                    .insert(session);
             } else if identifier.starts_with("http://") || identifier.starts_with("https://") {
                 let checksum = source.attrs.get("http.checksum").map(String::as_str);
                 if checksum.is_none() {
@@ -194,15 +247,29 @@ pub async fn judge_inputs(
                 match (judged.refusal(), judged.digest()) {
                     (Some(refusal), _) => refuse(identifier, refusal),
                     (None, Some(digest)) => {
-                        expected.http.entry(identifier.to_owned()).or_default().push(HttpPin::from(digest.clone()));
+                        expected
+                            .http
+                            .entry(identifier.to_owned())
+                            .or_default()
+                            .push(HttpPin::from(digest.clone()));
                     }
                     (None, None) => refuse(identifier, unpinned()),
                 }
             } else if identifier.starts_with("git://") {
                 let remote = source.attrs.get("git.fullurl").cloned().unwrap_or_default();
-                let fragment = identifier.split_once('#').map(|(_, fragment)| fragment).unwrap_or_default();
+                let fragment = identifier
+                    .split_once('#')
+                    .map(|(_, fragment)| fragment)
+                    .unwrap_or_default();
                 let (reference, subdir) = fragment.split_once(':').unwrap_or((fragment, ""));
-                let judged = crate::pipeline::git_at(build, resolver, &remote, reference, source.attrs.get("git.checksum")).await;
+                let judged = crate::pipeline::git_at(
+                    build,
+                    resolver,
+                    &remote,
+                    reference,
+                    source.attrs.get("git.checksum"),
+                )
+                .await;
                 match (judged.refusal(), judged.commit()) {
                     (Some(refusal), _) => refuse(identifier, refusal),
                     (None, Some(commit)) => {

@@ -9,12 +9,15 @@ use std::collections::BTreeMap;
 use super::{Failure, options::Options};
 use crate::{
     fetch::{self, GitSource},
-    gateway::{Client, Error, Ref, Refs, SolveRequest, Status},
+    gateway::{Client, Error, Ref, Refs, Session, SolveRequest, Status},
     llb::{
         audit::{Expected, GitPin, HttpPin},
         build::{Git, Graph, Local},
     },
-    resolve::{Resolve, ResolveError, buildkit::{BuildKit, PATIENCE}},
+    resolve::{
+        Resolve, ResolveError,
+        buildkit::{BuildKit, PATIENCE},
+    },
 };
 
 /// The largest Dockerfile that is built, in bytes: with it, every request stays below the limits of old daemons.
@@ -55,7 +58,7 @@ enum Place {
 pub async fn load(
     client: &Client,
     resolver: &BuildKit<'_>,
-    session: &str,
+    session: &Session,
     options: &Options,
     inputs: &BTreeMap<String, Vec<u8>>,
     expected: &mut Expected,
@@ -63,21 +66,43 @@ pub async fn load(
     let mut filename = options.filename().to_owned();
     let mut remote = None;
     if let Some(url) = options.remote_context() {
-        remote = remote_context(client, resolver, url, options, expected, &mut filename).await?;
+        remote = remote_context(
+            client,
+            resolver,
+            session,
+            url,
+            options,
+            expected,
+            &mut filename,
+        )
+        .await?;
     }
     let from_input = inputs.get(options.dockerfile_local());
     let place = match (&remote, from_input) {
-        _ if options.forces_local_dockerfile() => local(options, session),
+        _ if options.forces_local_dockerfile() => local(options, &session.id),
         (Some(definition), _) => Place::Definition(definition.clone()),
         (None, Some(definition)) => Place::Definition(definition.clone()),
-        (None, None) => local(options, session),
+        (None, None) => local(options, &session.id),
     };
-    let context_input = remote.is_none().then(|| inputs.get("context").cloned()).flatten();
+    let context_input = remote
+        .is_none()
+        .then(|| inputs.get("context").cloned())
+        .flatten();
 
     let base = filename.rsplit_once('/').map_or("", |(folder, _)| folder);
-    let beside = |name: &str| if base.is_empty() { name.to_owned() } else { format!("{base}/{name}") };
+    let beside = |name: &str| {
+        if base.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{base}/{name}")
+        }
+    };
     let lower = beside("dockerfile");
-    let (policy, lock, evidence) = (beside("verified.toml"), format!("{filename}.lock"), format!("{filename}.evidence"));
+    let (policy, lock, evidence) = (
+        beside("verified.toml"),
+        format!("{filename}.lock"),
+        format!("{filename}.evidence"),
+    );
     let ignore_name = format!("{filename}.dockerignore");
     let mut wanted = vec![filename.clone(), ignore_name.clone(), policy.clone()];
     let is_default = filename.rsplit('/').next() == Some("Dockerfile");
@@ -94,10 +119,15 @@ pub async fn load(
     let dockerfile = match read(client, &folder, &filename, MAX_DOCKERFILE).await {
         Ok(Some(bytes)) => bytes,
         Ok(None) => {
-            let fallback =
-                if is_default { read(client, &folder, &lower, MAX_DOCKERFILE).await? } else { None };
+            let fallback = if is_default {
+                read(client, &folder, &lower, MAX_DOCKERFILE).await?
+            } else {
+                None
+            };
             fallback.ok_or_else(|| {
-                let message = format!("failed to read dockerfile: open {filename}: no such file or directory");
+                let message = format!(
+                    "failed to read dockerfile: open {filename}: no such file or directory"
+                );
                 Failure::Status(Status::new(message))
             })?
         }
@@ -106,10 +136,7 @@ pub async fn load(
     let ignore = read(client, &folder, &ignore_name, MAX_SETTINGS).await?;
 
     let mut project = BTreeMap::new();
-    for (name, path, limit) in [
-        ("lock", &lock, MAX_LOCK),
-        ("evidence", &evidence, MAX_LOCK),
-    ] {
+    for (name, path, limit) in [("lock", &lock, MAX_LOCK), ("evidence", &evidence, MAX_LOCK)] {
         if let Some(bytes) = read(client, &side, path, limit).await? {
             project.insert(name.to_owned(), bytes);
         }
@@ -122,22 +149,52 @@ pub async fn load(
                     "the named context verified-policy is {value}; give it as a folder: --build-context verified-policy=./policy"
                 ))));
             };
-            let session = options.local_session(name).unwrap_or(session).to_owned();
-            let place = Place::Local { name: name.to_owned(), session };
-            let folder = open(client, &place, &["verified.toml".to_owned()], "verified.toml", Transfer::Always).await?;
+            let session = options
+                .local_session(name)
+                .unwrap_or(&session.id)
+                .to_owned();
+            let place = Place::Local {
+                name: name.to_owned(),
+                session,
+            };
+            let folder = open(
+                client,
+                &place,
+                &["verified.toml".to_owned()],
+                "verified.toml",
+                Transfer::Always,
+            )
+            .await?;
             (place, folder, "verified.toml".to_owned())
         }
     };
     if let Some(bytes) = read(client, &policy_folder, &policy_path, MAX_SETTINGS).await? {
         let keys = crate::policy::files_needed(&bytes, &policy_path).unwrap_or_default();
         if !keys.is_empty() {
-            let root = policy_path.rsplit_once('/').map_or("", |(folder, _)| folder);
-            let at = |key: &str| if root.is_empty() { key.to_owned() } else { format!("{root}/{key}") };
+            let root = policy_path
+                .rsplit_once('/')
+                .map_or("", |(folder, _)| folder);
+            let at = |key: &str| {
+                if root.is_empty() {
+                    key.to_owned()
+                } else {
+                    format!("{root}/{key}")
+                }
+            };
             let mut paths: Vec<String> = keys.iter().map(|key| at(key)).collect();
             paths.push(policy_path.clone());
             // A folder that only holds what was asked for has to be asked again.
             let folder = match policy_place {
-                Place::Local { .. } => open(client, &policy_place, &paths, &policy_path, Transfer::Always).await?,
+                Place::Local { .. } => {
+                    open(
+                        client,
+                        &policy_place,
+                        &paths,
+                        &policy_path,
+                        Transfer::Always,
+                    )
+                    .await?
+                }
                 Place::Definition(_) => policy_folder,
             };
             for key in keys {
@@ -148,7 +205,14 @@ pub async fn load(
         }
         project.insert("policy".to_owned(), bytes);
     }
-    Ok(Sources { filename, dockerfile, ignore, project, policy_name: policy, context: remote.or(context_input) })
+    Ok(Sources {
+        filename,
+        dockerfile,
+        ignore,
+        project,
+        policy_name: policy,
+        context: remote.or(context_input),
+    })
 }
 
 fn local(options: &Options, session: &str) -> Place {
@@ -178,7 +242,10 @@ async fn open(
 ) -> Result<Ref, Failure> {
     let definition = match place {
         Place::Definition(definition) => definition.clone(),
-        Place::Local { name: local, session } => {
+        Place::Local {
+            name: local,
+            session,
+        } => {
             let mut graph = Graph::default();
             let source = Local {
                 name: local.clone(),
@@ -189,11 +256,19 @@ async fn open(
                 no_differ: transfer == Transfer::Always,
                 ..Local::default()
             };
-            let output = graph.local(&source, &format!("[internal] load {name} and what is beside it"));
+            let output = graph.local(
+                &source,
+                &format!("[internal] load {name} and what is beside it"),
+            );
             graph.finish(&output).encode()
         }
     };
-    single(client.solve(SolveRequest::definition(definition), PATIENCE).await?.refs)
+    single(
+        client
+            .solve(SolveRequest::definition(definition), PATIENCE)
+            .await?
+            .refs,
+    )
 }
 
 pub(super) fn single(refs: Refs) -> Result<Ref, Failure> {
@@ -206,7 +281,12 @@ pub(super) fn single(refs: Refs) -> Result<Ref, Failure> {
     }
 }
 
-async fn read(client: &Client, folder: &Ref, path: &str, max: usize) -> Result<Option<Vec<u8>>, Failure> {
+async fn read(
+    client: &Client,
+    folder: &Ref,
+    path: &str,
+    max: usize,
+) -> Result<Option<Vec<u8>>, Failure> {
     if folder.is_scratch() {
         return Ok(None);
     }
@@ -221,18 +301,24 @@ async fn read(client: &Client, folder: &Ref, path: &str, max: usize) -> Result<O
 async fn remote_context(
     client: &Client,
     resolver: &BuildKit<'_>,
+    session: &Session,
     url: &str,
     options: &Options,
     expected: &mut Expected,
     filename: &mut String,
 ) -> Result<Option<Vec<u8>>, Failure> {
-    let name = format!("[internal] load remote build context {}", without_login(url));
+    let name = format!(
+        "[internal] load remote build context {}",
+        without_login(url)
+    );
     match fetch::git_url(url) {
         Ok(Some(source)) => {
             let keep = options
                 .get("build-arg:BUILDKIT_CONTEXT_KEEP_GIT_DIR")
                 .is_some_and(|value| matches!(value, "1" | "t" | "T" | "true" | "TRUE" | "True"));
-            return git_context(resolver, source, keep, &name, expected).await.map(Some);
+            return git_context(resolver, source, keep, &name, expected)
+                .await
+                .map(Some);
         }
         Ok(None) => {}
         Err(error) => return Err(Failure::Status(Status::new(error.to_string()))),
@@ -240,25 +326,41 @@ async fn remote_context(
     if !url.starts_with("http://") && !url.starts_with("https://") {
         return Ok(None);
     }
-    let digest = if is_upload(url) {
+    let digest = if is_upload(url, &session.product) {
         expected.uploads.insert(url.to_owned());
         None
     } else {
-        let digest = resolver.http(url).await.map_err(|error| resolve_failure(url, &error))?;
-        expected.http.entry(url.to_owned()).or_default().push(HttpPin::from(digest.clone()));
+        let digest = resolver
+            .http(url)
+            .await
+            .map_err(|error| resolve_failure(url, &error))?;
+        expected
+            .http
+            .entry(url.to_owned())
+            .or_default()
+            .push(HttpPin::from(digest.clone()));
         Some(digest)
     };
     let mut graph = Graph::default();
     let source = graph.http(url, digest.as_ref(), DOWNLOAD, &name);
     let downloaded = graph.clone().finish(&source).encode();
-    let folder = single(client.solve(SolveRequest::definition(downloaded.clone()), PATIENCE).await?.refs)?;
-    let head = client.read_file_range(&folder, DOWNLOAD, 0, 1024, PATIENCE).await?;
+    let folder = single(
+        client
+            .solve(SolveRequest::definition(downloaded.clone()), PATIENCE)
+            .await?
+            .refs,
+    )?;
+    let head = client
+        .read_file_range(&folder, DOWNLOAD, 0, 1024, PATIENCE)
+        .await?;
     if !is_archive(&head) {
         // The file itself is the Dockerfile.
         DOWNLOAD.clone_into(filename);
         return Ok(Some(downloaded));
     }
-    let unpacked = graph.unpack(&source, DOWNLOAD, &name).map_err(|error| Failure::Status(Status::new(error.to_string())))?;
+    let unpacked = graph
+        .unpack(&source, DOWNLOAD, &name)
+        .map_err(|error| Failure::Status(Status::new(error.to_string())))?;
     Ok(Some(graph.finish(&unpacked).encode()))
 }
 
@@ -269,7 +371,10 @@ async fn git_context(
     name: &str,
     expected: &mut Expected,
 ) -> Result<Vec<u8>, Failure> {
-    let commit = resolver.git(&source).await.map_err(|error| resolve_failure(&source.remote, &error))?;
+    let commit = resolver
+        .git(&source)
+        .await
+        .map_err(|error| resolve_failure(&source.remote, &error))?;
     if let Some(wanted) = &source.checksum
         && !commit.starts_with(&wanted.to_ascii_lowercase())
     {
@@ -282,7 +387,11 @@ async fn git_context(
     if !source.subdir.is_empty() {
         pin.subdirs.insert(source.subdir.clone());
     }
-    expected.git.entry(source.remote.clone()).or_default().push(pin);
+    expected
+        .git
+        .entry(source.remote.clone())
+        .or_default()
+        .push(pin);
     let mut graph = Graph::default();
     let output = graph
         .git(
@@ -305,22 +414,35 @@ fn resolve_failure(what: &str, error: &ResolveError) -> Failure {
         ResolveError::Failed { next, .. } => format!("\n  next: {next}"),
         ResolveError::Offline => String::new(),
     };
-    Failure::Status(Status::new(format!("the build context {} cannot be resolved: {error}{next}", without_login(what))))
+    Failure::Status(Status::new(format!(
+        "the build context {} cannot be resolved: {error}{next}",
+        without_login(what)
+    )))
 }
 
 /// Whether the daemon itself serves this URL: a context that the client uploads for this build only.
 ///
 /// Source: buildx `build/opt.go` (`http://buildkit-session/`), moby `builder-next/builder.go` (`http://build-context-`).
-fn is_upload(url: &str) -> bool {
-    let host = url.strip_prefix("http://").and_then(|rest| rest.split('/').next()).unwrap_or_default();
-    host == "buildkit-session" || host.starts_with("build-context-") && !host.contains(['.', ':', '@'])
+///
+/// The second is dockerd's own; elsewhere such a name would be asked of the DNS.
+fn is_upload(url: &str, product: &str) -> bool {
+    let host = url
+        .strip_prefix("http://")
+        .and_then(|rest| rest.split('/').next())
+        .unwrap_or_default();
+    host == "buildkit-session"
+        || product == "docker"
+            && host.starts_with("build-context-")
+            && !host.contains(['.', ':', '@'])
 }
 
 /// `url` without user and password, for messages.
 fn without_login(url: &str) -> String {
     match url.split_once("://") {
         Some((scheme, rest)) => {
-            let (host, path) = rest.split_once('/').map_or((rest, None), |(host, path)| (host, Some(path)));
+            let (host, path) = rest
+                .split_once('/')
+                .map_or((rest, None), |(host, path)| (host, Some(path)));
             let host = host.rsplit('@').next().unwrap_or_default();
             match path {
                 Some(path) => format!("{scheme}://{host}/{path}"),
@@ -333,19 +455,33 @@ fn without_login(url: &str) -> String {
 
 /// Whether `head` begins an archive that BuildKit unpacks. Source: `dockerui/context.go`, `isArchive`.
 fn is_archive(head: &[u8]) -> bool {
-    const MAGIC: [&[u8]; 3] = [b"BZh", &[0x1f, 0x8b, 0x08], &[0xfd, b'7', b'z', b'X', b'Z', 0]];
+    const MAGIC: [&[u8]; 3] = [
+        b"BZh",
+        &[0x1f, 0x8b, 0x08],
+        &[0xfd, b'7', b'z', b'X', b'Z', 0],
+    ];
     MAGIC.iter().any(|magic| head.starts_with(magic)) || is_tar(head)
 }
 
 /// A tar header: 512 bytes whose sum stands in bytes 148 to 155 (POSIX.1-1988, `ustar`).
 fn is_tar(head: &[u8]) -> bool {
-    let (Some(header), Some(field)) = (head.get(..512), head.get(148..156)) else { return false };
+    let (Some(header), Some(field)) = (head.get(..512), head.get(148..156)) else {
+        return false;
+    };
     let text: String = field.iter().map(|byte| char::from(*byte)).collect();
-    let Ok(stated) = u64::from_str_radix(text.trim_matches(['\0', ' ']), 8) else { return false };
+    let Ok(stated) = u64::from_str_radix(text.trim_matches(['\0', ' ']), 8) else {
+        return false;
+    };
     let sum: u64 = header
         .iter()
         .enumerate()
-        .map(|(index, byte)| if (148..156).contains(&index) { u64::from(b' ') } else { u64::from(*byte) })
+        .map(|(index, byte)| {
+            if (148..156).contains(&index) {
+                u64::from(b' ')
+            } else {
+                u64::from(*byte)
+            }
+        })
         .sum();
     sum == stated
 }
@@ -371,16 +507,25 @@ mod tests {
 
     #[test]
     fn only_the_daemons_own_urls_are_uploads() {
-        assert!(is_upload("http://buildkit-session/abc"));
-        assert!(is_upload("http://build-context-abc"));
-        for other in ["https://buildkit-session/abc", "http://example.com/buildkit-session/", "http://build-context-a.example.com/x", "http://build-context-a@evil"] {
-            assert!(!is_upload(other), "{other}");
+        assert!(is_upload("http://buildkit-session/abc", "buildkit"));
+        assert!(is_upload("http://build-context-abc", "docker"));
+        assert!(!is_upload("http://build-context-abc", "buildkit"));
+        for other in [
+            "https://buildkit-session/abc",
+            "http://example.com/buildkit-session/",
+            "http://build-context-a.example.com/x",
+            "http://build-context-a@evil",
+        ] {
+            assert!(!is_upload(other, "docker"), "{other}");
         }
     }
 
     #[test]
     fn logins_are_not_shown() {
-        assert_eq!(without_login("https://me:secret@h.test/r.git#x"), "https://h.test/r.git#x");
+        assert_eq!(
+            without_login("https://me:secret@h.test/r.git#x"),
+            "https://h.test/r.git#x"
+        );
         assert_eq!(without_login("https://h.test"), "https://h.test");
         assert_eq!(without_login("git@h.test:r.git"), "git@h.test:r.git");
     }

@@ -22,7 +22,9 @@ pub(super) fn edits(
     let mut findings = Vec::new();
     let mut several: BTreeMap<usize, Vec<(&AddEdit, String)>> = BTreeMap::new();
     for (fetch, judged) in plan.fetches.iter().zip(fetches) {
-        let (Some(at), Some((pin, _))) = (&fetch.edit, &judged.pin) else { continue };
+        let (Some(at), Some((pin, _))) = (&fetch.edit, &judged.pin) else {
+            continue;
+        };
         let refuse = |cause: &str, next: &str| Finding {
             kind: Kind::Unpinnable,
             file: build.file.to_owned(),
@@ -43,11 +45,15 @@ pub(super) fn edits(
                 } else if add.single {
                     edits.push(Edit::insert(add.flags_at, format!(" --checksum={digest}")));
                 } else {
-                    several.entry(fetch.place.instruction).or_default().push((add, format!(" --checksum={digest}")));
+                    several
+                        .entry(fetch.place.instruction)
+                        .or_default()
+                        .push((add, format!(" --checksum={digest}")));
                 }
             }
             (At::Add(add), Source::Git(_), Pin::Commit(commit)) => {
-                let word = git_at_commit(&fetch.expanded, commit).and_then(|url| quoted(&url, add.json));
+                let word =
+                    git_at_commit(&fetch.expanded, commit).and_then(|url| quoted(&url, add.json));
                 match (word, add.sources.get(add.index)) {
                     (Some(word), Some(span)) => edits.push(Edit::replace(span.start..span.end, word)),
                     _ => findings.push(refuse(
@@ -56,27 +62,39 @@ pub(super) fn edits(
                     )),
                 }
             }
-            _ => findings.push(refuse("this cannot be pinned in the text", "write it as an instruction of its own")),
+            _ => findings.push(refuse(
+                "this cannot be pinned in the text",
+                "write it as an instruction of its own",
+            )),
         }
     }
     for (instruction, pins) in several {
         match split_add(build, plan, instruction, &pins) {
             Some(edit) => edits.push(edit),
             None => {
-                let fetch = plan.fetches.iter().find(|fetch| fetch.place.instruction == instruction);
-                findings.extend(fetch.map(|fetch| Finding {
-                    kind: Kind::Unpinnable,
-                    file: build.file.to_owned(),
-                    place: Some(place(&fetch.place)),
-                    subject: subject(fetch),
-                    cause: "--checksum takes an ADD with one source, and this one cannot be split".to_owned(),
-                    next: "write an ADD of its own for each URL".to_owned(),
+                let fetch = plan
+                    .fetches
+                    .iter()
+                    .find(|fetch| fetch.place.instruction == instruction);
+                findings.extend(fetch.map(|fetch| {
+                    Finding {
+                        kind: Kind::Unpinnable,
+                        file: build.file.to_owned(),
+                        place: Some(place(&fetch.place)),
+                        subject: subject(fetch),
+                        cause:
+                            "--checksum takes an ADD with one source, and this one cannot be split"
+                                .to_owned(),
+                        next: "write an ADD of its own for each URL".to_owned(),
+                    }
                 }));
             }
         }
     }
     for (step, take) in plan.runs.iter().zip(without_network) {
-        let (true, Some(at)) = (*take, step.flags_at) else { continue };
+        let (true, Some(at)) = (*take, step.flags_at) else {
+            continue;
+        };
         edits.push(match step.network_flag {
             Some(Span { start, end }) => Edit::replace(start..end, "--network=none"),
             None => Edit::insert(at, " --network=none"),
@@ -101,13 +119,21 @@ fn split_add(
         .filter(|fetch| fetch.place.instruction == instruction)
         .any(|fetch: &Fetch| !matches!(fetch.source, Source::Http { .. }));
     // Contents of heredocs follow the instruction; they would stay with the last of the ADDs.
-    let heredocs = build.dockerfile.instruction(instruction).is_none_or(|node| node.heredocs().len() > 0);
+    let heredocs = build
+        .dockerfile
+        .instruction(instruction)
+        .is_none_or(|node| node.heredocs().len() > 0);
     if others || heredocs {
         return None;
     }
     let text = |start: usize, end: usize| std::str::from_utf8(build.bytes.get(start..end)?).ok();
     let before = text(add.flags_at, add.sources.first()?.start)?;
-    let flags = if add.json { before.trim_end().strip_suffix('[')? } else { before }.trim();
+    let flags = if add.json {
+        before.trim_end().strip_suffix('[')?
+    } else {
+        before
+    }
+    .trim();
     let destination = text(add.destination.start, add.destination.end)?;
     let end = if add.json {
         let rest = build.bytes.get(add.destination.end..)?;
@@ -143,11 +169,21 @@ fn split_add(
 /// Source: BuildKit `frontend/dockerfile/dfgitutil/git_ref.go`: `#ref:subdir`, and a query whose `ref`, `tag`, `branch`,
 /// `subdir`, `checksum` and `commit` say the same.
 pub(super) fn git_at_commit(url: &str, commit: &str) -> Option<String> {
-    let (base, fragment) = url.split_once('#').map_or((url, None), |(base, fragment)| (base, Some(fragment)));
-    let (base, query) = base.split_once('?').map_or((base, None), |(base, query)| (base, Some(query)));
-    let mut subdir = fragment.and_then(|fragment| fragment.split_once(':')).map(|(_, dir)| dir.to_owned());
+    let (base, fragment) = url
+        .split_once('#')
+        .map_or((url, None), |(base, fragment)| (base, Some(fragment)));
+    let (base, query) = base
+        .split_once('?')
+        .map_or((base, None), |(base, query)| (base, Some(query)));
+    let mut subdir = fragment
+        .and_then(|fragment| fragment.split_once(':'))
+        .map(|(_, dir)| dir.to_owned());
     let mut kept = Vec::new();
-    for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
+    for pair in query
+        .unwrap_or_default()
+        .split('&')
+        .filter(|pair| !pair.is_empty())
+    {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
         match key {
             "ref" | "tag" | "branch" | "checksum" | "commit" => {}
@@ -176,7 +212,11 @@ fn quoted(word: &str, json: bool) -> Option<String> {
     if word.contains(['$', '\\', '\'', '"', '`']) || word.contains(char::is_whitespace) {
         return None;
     }
-    Some(if json { format!("\"{word}\"") } else { word.to_owned() })
+    Some(if json {
+        format!("\"{word}\"")
+    } else {
+        word.to_owned()
+    })
 }
 
 /// `bytes` without the line that names the frontend, so that stock BuildKit builds it itself.
@@ -184,16 +224,23 @@ fn quoted(word: &str, json: bool) -> Option<String> {
 /// The whole line goes, because anything left in its place would end the directives that follow.
 #[must_use]
 pub fn without_syntax(bytes: &[u8]) -> Vec<u8> {
-    let Some(directive) = syntax::detect(bytes) else { return bytes.to_vec() };
+    let Some(directive) = syntax::detect(bytes) else {
+        return bytes.to_vec();
+    };
     // A JSON object is no Dockerfile that stock BuildKit could build.
     if directive.line == 0 {
         return bytes.to_vec();
     }
     let Span { start, end } = directive.span;
     let newline = |part: &[u8]| part.iter().position(|byte| *byte == b'\n');
-    let begin = bytes.get(..start).and_then(|before| before.iter().rposition(|byte| *byte == b'\n'));
+    let begin = bytes
+        .get(..start)
+        .and_then(|before| before.iter().rposition(|byte| *byte == b'\n'));
     let begin = begin.map_or(0, |at| at.saturating_add(1));
-    let end = bytes.get(end..).and_then(newline).map_or(bytes.len(), |at| end.saturating_add(at).saturating_add(1));
+    let end = bytes
+        .get(end..)
+        .and_then(newline)
+        .map_or(bytes.len(), |at| end.saturating_add(at).saturating_add(1));
     match (bytes.get(..begin), bytes.get(end..)) {
         (Some(before), Some(after)) => [before, after].concat(),
         _ => bytes.to_vec(),
@@ -209,9 +256,18 @@ mod tests {
         let c = "0123456789012345678901234567890123456789";
         for (url, pinned) in [
             ("https://h.test/r.git", format!("https://h.test/r.git#{c}")),
-            ("https://h.test/r.git#v1", format!("https://h.test/r.git#{c}")),
-            ("https://h.test/r.git#v1:sub/dir", format!("https://h.test/r.git#{c}:sub/dir")),
-            ("https://h.test/r.git#:sub", format!("https://h.test/r.git#{c}:sub")),
+            (
+                "https://h.test/r.git#v1",
+                format!("https://h.test/r.git#{c}"),
+            ),
+            (
+                "https://h.test/r.git#v1:sub/dir",
+                format!("https://h.test/r.git#{c}:sub/dir"),
+            ),
+            (
+                "https://h.test/r.git#:sub",
+                format!("https://h.test/r.git#{c}:sub"),
+            ),
             ("git@h.test:o/r.git#main", format!("git@h.test:o/r.git#{c}")),
             (
                 "https://h.test/r.git?branch=main&subdir=x&keep-git-dir=true",
@@ -233,7 +289,10 @@ mod tests {
 
     #[test]
     fn words_that_expansion_would_change_are_not_written() {
-        assert_eq!(quoted("https://h.test/r.git#a", false).unwrap(), "https://h.test/r.git#a");
+        assert_eq!(
+            quoted("https://h.test/r.git#a", false).unwrap(),
+            "https://h.test/r.git#a"
+        );
         assert_eq!(quoted("a", true).unwrap(), "\"a\"");
         for word in ["a$b", "a b", "a\\b", "a'b", "a\"b"] {
             assert_eq!(quoted(word, false), None, "{word}");

@@ -41,13 +41,22 @@ pub struct Judged {
 
 impl Judged {
     fn refused(kind: Kind, cause: impl Into<String>, next: impl Into<String>) -> Self {
-        Self { pin: None, verdict: None, image: None, problem: Some((kind, cause.into(), next.into())) }
+        Self {
+            pin: None,
+            verdict: None,
+            image: None,
+            problem: Some((kind, cause.into(), next.into())),
+        }
     }
 
     /// Whether the build may use it.
     #[must_use]
     pub fn passed(&self) -> bool {
-        self.problem.is_none() && self.verdict.as_ref().is_none_or(|verdict| !verdict.is_refused())
+        self.problem.is_none()
+            && self
+                .verdict
+                .as_ref()
+                .is_none_or(|verdict| !verdict.is_refused())
     }
 
     /// Why the build may not use it: kind, cause, next step. `None` if it may.
@@ -55,7 +64,9 @@ impl Judged {
     pub fn refusal(&self) -> Option<(Kind, String, String)> {
         match (&self.problem, &self.verdict) {
             (Some(problem), _) => Some(problem.clone()),
-            (None, Some(verdict)) => refusal(verdict).map(|(cause, next)| (Kind::Unverified, cause, next)),
+            (None, Some(verdict)) => {
+                refusal(verdict).map(|(cause, next)| (Kind::Unverified, cause, next))
+            }
             (None, None) => None,
         }
     }
@@ -97,7 +108,9 @@ impl Judged {
 
 /// Cause and next step of a refusal; `None` if it is none.
 pub fn refusal(verdict: &Verdict) -> Option<(String, String)> {
-    let Verdict::Refused(refusals) = verdict else { return None };
+    let Verdict::Refused(refusals) = verdict else {
+        return None;
+    };
     let causes: Vec<String> = refusals.iter().map(ToString::to_string).collect();
     let mut next: Vec<&str> = Vec::new();
     for refusal in refusals {
@@ -128,18 +141,43 @@ pub(super) async fn all<R: Resolve>(
         same_as.push(at);
     }
     let judged = join_all(
-        first.iter().filter_map(|index| fetches.get(*index)).map(|fetch| one(build, resolver, memory, fetch)),
+        first
+            .iter()
+            .filter_map(|index| fetches.get(*index))
+            .map(|fetch| one(build, resolver, memory, fetch)),
     )
     .await;
-    same_as.into_iter().filter_map(|at| judged.get(at).cloned()).collect()
+    same_as
+        .into_iter()
+        .filter_map(|at| judged.get(at).cloned())
+        .collect()
 }
 
-async fn one<R: Resolve>(build: &Build<'_>, resolver: &R, memory: &Memory, fetch: &Fetch) -> Judged {
+async fn one<R: Resolve>(
+    build: &Build<'_>,
+    resolver: &R,
+    memory: &Memory,
+    fetch: &Fetch,
+) -> Judged {
     match &fetch.source {
-        Source::Image { reference, platform } => known_image(build, resolver, memory, reference, platform).await,
-        Source::Http { url, checksum } => file(build, resolver, url, checksum.as_deref(), fetch.place.trigger.is_some()).await,
+        Source::Image {
+            reference,
+            platform,
+        } => known_image(build, resolver, memory, reference, platform).await,
+        Source::Http { url, checksum } => {
+            file(
+                build,
+                resolver,
+                url,
+                checksum.as_deref(),
+                fetch.place.trigger.is_some(),
+            )
+            .await
+        }
         Source::Git(source) => git(build, resolver, source, fetch.place.trigger.is_some()).await,
-        Source::Context { key, platform } => context(build, resolver, memory, fetch, key, platform).await,
+        Source::Context { key, platform } => {
+            context(build, resolver, memory, fetch, key, platform).await
+        }
     }
 }
 
@@ -168,7 +206,9 @@ pub(super) async fn known_image<R: Resolve>(
     };
     let subject = Subject::image(reference);
     let pin = Pin::Digest(digest.clone());
-    let mut verdict = build.policy.judge(&subject, &pin, build.evidence, build.now);
+    let mut verdict = build
+        .policy
+        .judge(&subject, &pin, build.evidence, build.now);
     let mut problem = None;
     if !build.locked && build.policy.needs_signatures(&subject, build.now) {
         // What a cache has may be from before the image was signed.
@@ -188,13 +228,21 @@ pub(super) async fn known_image<R: Resolve>(
                 }
                 Err(ResolveError::Offline) => break,
                 Err(ResolveError::Failed { cause, next }) => {
-                    problem =
-                        Some((Kind::Unverified, format!("its signatures cannot be fetched: {cause}"), next));
+                    problem = Some((
+                        Kind::Unverified,
+                        format!("its signatures cannot be fetched: {cause}"),
+                        next,
+                    ));
                 }
             }
         }
     }
-    Judged { pin: Some((pin, source)), verdict: Some(verdict), image: Some(reference.clone()), problem }
+    Judged {
+        pin: Some((pin, source)),
+        verdict: Some(verdict),
+        image: Some(reference.clone()),
+        problem,
+    }
 }
 
 /// An image that no instruction names, such as the scanner of an SBOM.
@@ -208,7 +256,12 @@ pub async fn image<R: Resolve>(
 }
 
 /// A file that no instruction names, fixed by `checksum`.
-pub async fn http<R: Resolve>(build: &Build<'_>, resolver: &R, url: &str, checksum: Option<&str>) -> Judged {
+pub async fn http<R: Resolve>(
+    build: &Build<'_>,
+    resolver: &R,
+    url: &str,
+    checksum: Option<&str>,
+) -> Judged {
     file(build, resolver, url, checksum, false).await
 }
 
@@ -239,7 +292,11 @@ async fn file<R: Resolve>(
     let subject = match Subject::http(url) {
         Ok(subject) => subject,
         Err(error) => {
-            return Judged::refused(Kind::Unsupported, error.to_string(), "write the URL in its plain form");
+            return Judged::refused(
+                Kind::Unsupported,
+                error.to_string(),
+                "write the URL in its plain form",
+            );
         }
     };
     if in_trigger && checksum.is_none() {
@@ -252,7 +309,11 @@ async fn file<R: Resolve>(
     let (digest, source) = match checksum.map(str::parse::<Digest>) {
         Some(Ok(digest)) => (digest, PinSource::Written),
         Some(Err(error)) => {
-            return Judged::refused(Kind::Dockerfile, format!("--checksum: {error}"), "write sha256:<64 digits>");
+            return Judged::refused(
+                Kind::Dockerfile,
+                format!("--checksum: {error}"),
+                "write sha256:<64 digits>",
+            );
         }
         None => match build.lock.http(url) {
             Some(locked) => (locked.digest.clone(), PinSource::Lock),
@@ -271,19 +332,38 @@ async fn file<R: Resolve>(
         );
     }
     let pin = Pin::Digest(digest);
-    let verdict = build.policy.judge(&subject, &pin, build.evidence, build.now);
-    Judged { pin: Some((pin, source)), verdict: Some(verdict), image: None, problem: None }
+    let verdict = build
+        .policy
+        .judge(&subject, &pin, build.evidence, build.now);
+    Judged {
+        pin: Some((pin, source)),
+        verdict: Some(verdict),
+        image: None,
+        problem: None,
+    }
 }
 
-async fn git<R: Resolve>(build: &Build<'_>, resolver: &R, source: &GitSource, in_trigger: bool) -> Judged {
+async fn git<R: Resolve>(
+    build: &Build<'_>,
+    resolver: &R,
+    source: &GitSource,
+    in_trigger: bool,
+) -> Judged {
     let subject = match Subject::git(&source.remote) {
         Ok(subject) => subject,
         Err(error) => {
-            return Judged::refused(Kind::Unsupported, error.to_string(), "write the remote in its plain form");
+            return Judged::refused(
+                Kind::Unsupported,
+                error.to_string(),
+                "write the remote in its plain form",
+            );
         }
     };
     let written = is_commit(&source.reference).then_some(&source.reference);
-    let full_checksum = source.checksum.as_ref().filter(|checksum| is_commit(checksum));
+    let full_checksum = source
+        .checksum
+        .as_ref()
+        .filter(|checksum| is_commit(checksum));
     if in_trigger && written.is_none() && full_checksum.is_none() {
         return Judged::refused(
             Kind::Unpinnable,
@@ -314,15 +394,26 @@ async fn git<R: Resolve>(build: &Build<'_>, resolver: &R, source: &GitSource, in
         );
     }
     let pin = Pin::Commit(commit);
-    let verdict = build.policy.judge(&subject, &pin, build.evidence, build.now);
-    Judged { pin: Some((pin, from)), verdict: Some(verdict), image: None, problem: None }
+    let verdict = build
+        .policy
+        .judge(&subject, &pin, build.evidence, build.now);
+    Judged {
+        pin: Some((pin, from)),
+        verdict: Some(verdict),
+        image: None,
+        problem: None,
+    }
 }
 
 /// The image of a registry that a named context stands for, normalised; `None` if it is something else.
 pub(super) fn context_image(value: &str) -> Option<ImageReference> {
     let reference = value.strip_prefix("docker-image:")?;
     let reference = reference.strip_prefix("//").unwrap_or(reference);
-    (reference != "scratch").then(|| ImageReference::parse(reference).ok().map(ImageReference::with_default_tag))?
+    (reference != "scratch").then(|| {
+        ImageReference::parse(reference)
+            .ok()
+            .map(ImageReference::with_default_tag)
+    })?
 }
 
 async fn context<R: Resolve>(
@@ -333,23 +424,44 @@ async fn context<R: Resolve>(
     key: &str,
     platform: &Platform,
 ) -> Judged {
-    let value = build.contexts.get(key).map(String::as_str).unwrap_or_default();
+    let value = build
+        .contexts
+        .get(key)
+        .map(String::as_str)
+        .unwrap_or_default();
     if let Some(reference) = context_image(value) {
         return known_image(build, resolver, memory, &reference, platform).await;
     }
     let scheme = value.split_once(':').map_or("", |(scheme, _)| scheme);
     match scheme {
-        "docker-image" if value.trim_start_matches("docker-image:").trim_start_matches("//") == "scratch" => {
-            Judged { pin: None, verdict: None, image: None, problem: None }
+        "docker-image"
+            if value
+                .trim_start_matches("docker-image:")
+                .trim_start_matches("//")
+                == "scratch" =>
+        {
+            Judged {
+                pin: None,
+                verdict: None,
+                image: None,
+                problem: None,
+            }
         }
         "local" => local_context(build, fetch),
         "oci-layout" => layout(build, value),
-        "input" => Judged { pin: None, verdict: None, image: None, problem: None },
+        "input" => Judged {
+            pin: None,
+            verdict: None,
+            image: None,
+            problem: None,
+        },
         "http" | "https" | "git" | "ssh" => remote_context(build, resolver, value).await,
         other if other.starts_with("git@") => remote_context(build, resolver, value).await,
         _ => Judged::refused(
             Kind::Unsupported,
-            format!("the named context {key} is {value:?}, of a kind that this version does not know"),
+            format!(
+                "the named context {key} is {value:?}, of a kind that this version does not know"
+            ),
             "give it as docker-image://, oci-layout://, a git or http URL, or a folder",
         ),
     }
@@ -357,18 +469,31 @@ async fn context<R: Resolve>(
 
 /// A folder of the client in the place of an image or a stage.
 fn local_context(build: &Build<'_>, fetch: &Fetch) -> Judged {
-    let replaced = if fetch.origin == Origin::From { Replaced::Base } else { Replaced::Source };
+    let replaced = if fetch.origin == Origin::From {
+        Replaced::Base
+    } else {
+        Replaced::Source
+    };
     let verdict = match ImageReference::parse(&fetch.expanded) {
         Ok(reference) => build.policy.local_override(&reference, replaced, build.now),
         Err(_) => Verdict::Accepted(Vec::new()),
     };
-    Judged { pin: None, verdict: Some(verdict), image: None, problem: None }
+    Judged {
+        pin: None,
+        verdict: Some(verdict),
+        image: None,
+        problem: None,
+    }
 }
 
 /// An image in an OCI layout of the client: `oci-layout://STORE[:TAG]@DIGEST`.
 fn layout(build: &Build<'_>, value: &str) -> Judged {
-    let name = value.trim_start_matches("oci-layout:").trim_start_matches("//");
-    let parsed = name.rsplit_once('@').and_then(|(store, digest)| Some((store, digest.parse::<Digest>().ok()?)));
+    let name = value
+        .trim_start_matches("oci-layout:")
+        .trim_start_matches("//");
+    let parsed = name
+        .rsplit_once('@')
+        .and_then(|(store, digest)| Some((store, digest.parse::<Digest>().ok()?)));
     let Some((store, digest)) = parsed else {
         return Judged::refused(
             Kind::Unpinned,
@@ -381,8 +506,15 @@ fn layout(build: &Build<'_>, value: &str) -> Judged {
         _ => store,
     };
     let pin = Pin::Digest(digest);
-    let verdict = build.policy.judge(&Subject::layout(store), &pin, build.evidence, build.now);
-    Judged { pin: Some((pin, PinSource::Written)), verdict: Some(verdict), image: None, problem: None }
+    let verdict = build
+        .policy
+        .judge(&Subject::layout(store), &pin, build.evidence, build.now);
+    Judged {
+        pin: Some((pin, PinSource::Written)),
+        verdict: Some(verdict),
+        image: None,
+        problem: None,
+    }
 }
 
 async fn remote_context<R: Resolve>(build: &Build<'_>, resolver: &R, value: &str) -> Judged {
@@ -396,7 +528,11 @@ async fn remote_context<R: Resolve>(build: &Build<'_>, resolver: &R, value: &str
             format!("{value} is neither a git repository nor a URL of a file"),
             "give the named context as a git or http URL",
         ),
-        Err(error) => Judged::refused(Kind::Dockerfile, error.to_string(), "correct the URL of the named context"),
+        Err(error) => Judged::refused(
+            Kind::Dockerfile,
+            error.to_string(),
+            "correct the URL of the named context",
+        ),
     }
 }
 
@@ -415,9 +551,11 @@ fn unresolved(error: ResolveError, what: impl std::fmt::Display) -> Judged {
             format!("{what} is not in the lock, so its digest is not known here"),
             "add it to the lock; without a lock, a build resolves and verifies it live",
         ),
-        ResolveError::Failed { cause, next } => {
-            Judged::refused(Kind::Unpinned, format!("{what} cannot be resolved: {cause}"), next)
-        }
+        ResolveError::Failed { cause, next } => Judged::refused(
+            Kind::Unpinned,
+            format!("{what} cannot be resolved: {cause}"),
+            next,
+        ),
     }
 }
 
@@ -427,7 +565,11 @@ pub(super) fn is_commit(text: &str) -> bool {
 }
 
 /// The values to hand to the nested frontend for the named contexts that the plan uses.
-pub(super) fn pinned_contexts(build: &Build<'_>, plan: &Plan, fetches: &[Judged]) -> BTreeMap<String, String> {
+pub(super) fn pinned_contexts(
+    build: &Build<'_>,
+    plan: &Plan,
+    fetches: &[Judged],
+) -> BTreeMap<String, String> {
     let mut contexts = BTreeMap::new();
     for key in &plan.contexts {
         if let Some(value) = build.contexts.get(key) {
@@ -435,13 +577,18 @@ pub(super) fn pinned_contexts(build: &Build<'_>, plan: &Plan, fetches: &[Judged]
         }
     }
     for (fetch, judged) in plan.fetches.iter().zip(fetches) {
-        let Source::Context { key, .. } = &fetch.source else { continue };
-        let Some(value) = build.contexts.get(key) else { continue };
+        let Source::Context { key, .. } = &fetch.source else {
+            continue;
+        };
+        let Some(value) = build.contexts.get(key) else {
+            continue;
+        };
         let pinned = match (&judged.pin, &judged.image) {
             (Some((Pin::Digest(digest), _)), Some(image)) => {
                 format!("docker-image://{}", image.with_digest(digest.clone()))
             }
-            (Some((Pin::Commit(commit), _)), _) => match super::edits::git_at_commit(value, commit) {
+            (Some((Pin::Commit(commit), _)), _) => match super::edits::git_at_commit(value, commit)
+            {
                 Some(pinned) => pinned,
                 None => continue,
             },
@@ -479,7 +626,9 @@ fn is_shell_option(option: &str) -> bool {
     let lower = option.to_ascii_lowercase();
     matches!(lower.as_str(), "-command" | "/c")
         || lower.strip_prefix('-').is_some_and(|letters| {
-            letters.ends_with('c') && letters.len() <= 8 && letters.bytes().all(|byte| byte.is_ascii_lowercase())
+            letters.ends_with('c')
+                && letters.len() <= 8
+                && letters.bytes().all(|byte| byte.is_ascii_lowercase())
         })
 }
 
@@ -489,8 +638,12 @@ pub(super) fn runs(build: &Build<'_>, steps: &[RunStep]) -> Runs {
     let mut keeps_network = false;
     for step in steps {
         let command = command_text(&step.argv);
-        let network = RunNeeds { network: true, ..RunNeeds::default() };
-        let may = step.network == Network::Default && !build.policy.run(&command, network, build.now).is_refused();
+        let network = RunNeeds {
+            network: true,
+            ..RunNeeds::default()
+        };
+        let may = step.network == Network::Default
+            && !build.policy.run(&command, network, build.now).is_refused();
         keeps_network |= may && step.reachable;
         let take = step.network == Network::Default && !may;
         out.without_network.push(take);
@@ -509,7 +662,8 @@ pub(super) fn runs(build: &Build<'_>, steps: &[RunStep]) -> Runs {
             devices: !step.devices.is_empty(),
         };
         if let Some((cause, next)) = refusal(&build.policy.run(&command, needs, build.now)) {
-            out.findings.push(run_finding(build, step, &command, cause, next));
+            out.findings
+                .push(run_finding(build, step, &command, cause, next));
         }
     }
     if out.force_no_network && keeps_network {
@@ -529,8 +683,20 @@ pub(super) fn runs(build: &Build<'_>, steps: &[RunStep]) -> Runs {
     out
 }
 
-fn run_finding(build: &Build<'_>, step: &RunStep, command: &str, cause: String, next: String) -> Finding {
-    let mut shown: String = command.lines().next().unwrap_or_default().chars().take(60).collect();
+fn run_finding(
+    build: &Build<'_>,
+    step: &RunStep,
+    command: &str,
+    cause: String,
+    next: String,
+) -> Finding {
+    let mut shown: String = command
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .take(60)
+        .collect();
     if shown.len() < command.len() {
         shown.push_str(" ...");
     }

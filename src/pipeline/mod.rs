@@ -23,7 +23,7 @@ pub use judge::{Judged, PinSource, command_text, git_at, http, image, refusal};
 use crate::{
     digest::Digest,
     dockerfile::Dockerfile,
-    fetch::{self, Base, Configs, Fetch, ImageConfig, Platform, Plan},
+    fetch::{self, Base, Configs, Fetch, ImageConfig, Plan, Platform},
     lock::{Evidence, Lock},
     policy::Policy,
     reference::ImageReference,
@@ -145,7 +145,10 @@ pub async fn run<R: Resolve>(build: &Build<'_>, resolver: &R) -> Result<Outcome,
         }
         new
     });
-    Ok(Outcome { platforms, findings })
+    Ok(Outcome {
+        platforms,
+        findings,
+    })
 }
 
 /// What was learnt of images so far; asked once each.
@@ -155,7 +158,11 @@ struct Memory {
 }
 
 /// What decides about an image's digest, before anybody is asked.
-fn known_digest(build: &Build<'_>, reference: &ImageReference, platform: &Platform) -> Option<(Digest, PinSource)> {
+fn known_digest(
+    build: &Build<'_>,
+    reference: &ImageReference,
+    platform: &Platform,
+) -> Option<(Digest, PinSource)> {
     if let Some(digest) = reference.digest() {
         return Some((digest.clone(), PinSource::Written));
     }
@@ -183,12 +190,18 @@ async fn collect<R: Resolve>(
         if plan.missing.is_empty() {
             return Ok((plan, Vec::new()));
         }
-        let asked = plan.missing.iter().map(|base| learn(build, resolver, base, platform));
+        let asked = plan
+            .missing
+            .iter()
+            .map(|base| learn(build, resolver, base, platform));
         for (base, answer) in plan.missing.iter().zip(join_all(asked).await) {
             // A base that cannot be learnt has a finding of its own when it is judged.
             let config = match answer {
                 Learnt::Image(key, image) => {
-                    let config = image.as_ref().map(|image| image.config.clone()).unwrap_or_default();
+                    let config = image
+                        .as_ref()
+                        .map(|image| image.config.clone())
+                        .unwrap_or_default();
                     memory.images.insert(key, image);
                     config
                 }
@@ -214,14 +227,33 @@ enum Learnt {
     Other(ImageConfig),
 }
 
-async fn learn<R: Resolve>(build: &Build<'_>, resolver: &R, base: &Base, target: &Platform) -> Learnt {
+async fn learn<R: Resolve>(
+    build: &Build<'_>,
+    resolver: &R,
+    base: &Base,
+    target: &Platform,
+) -> Learnt {
     let (reference, platform) = match base {
-        Base::Image { reference, platform } => (reference.clone(), platform),
+        Base::Image {
+            reference,
+            platform,
+        } => (reference.clone(), platform),
         Base::Context(key) => {
-            let value = build.contexts.get(key).map(String::as_str).unwrap_or_default();
+            let value = build
+                .contexts
+                .get(key)
+                .map(String::as_str)
+                .unwrap_or_default();
             match judge::context_image(value) {
                 Some(reference) => (reference, target),
-                None => return Learnt::Other(resolver.context(key, value, target).await.unwrap_or_default()),
+                None => {
+                    return Learnt::Other(
+                        resolver
+                            .context(key, value, target)
+                            .await
+                            .unwrap_or_default(),
+                    );
+                }
             }
         }
     };
@@ -239,7 +271,8 @@ async fn learn<R: Resolve>(build: &Build<'_>, resolver: &R, base: &Base, target:
 /// The lines and bytes of `place`, as a report shows them.
 fn place(place: &fetch::Place) -> Place {
     let line = |line: usize| u32::try_from(line).unwrap_or(u32::MAX);
-    Place::lines(line(place.lines.0), line(place.lines.1)).with_span(place.span.start..place.span.end)
+    Place::lines(line(place.lines.0), line(place.lines.1))
+        .with_span(place.span.start..place.span.end)
 }
 
 /// What a fetch is called in messages: as written, and as expanded where that differs.
@@ -251,7 +284,10 @@ fn subject(fetch: &Fetch) -> String {
         fetch::Origin::Add => "ADD",
     };
     match &fetch.place.trigger {
-        Some(trigger) => format!("{origin} {} (by the trigger `{}`)", fetch.expanded, trigger.text),
+        Some(trigger) => format!(
+            "{origin} {} (by the trigger `{}`)",
+            fetch.expanded, trigger.text
+        ),
         None => format!("{origin} {}", fetch.expanded),
     }
 }

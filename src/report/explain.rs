@@ -19,19 +19,24 @@ pub fn json(file: &str, outcome: &Outcome) -> Value {
         .platforms
         .iter()
         .flat_map(|built| {
-            built.plan.fetches.iter().zip(&built.fetches).map(|(fetch, judged)| {
-                json!({
-                    "line": fetch.place.lines.0,
-                    "platform": built.platform.to_string(),
-                    "instruction": instruction(fetch.origin),
-                    "reference": fetch.expanded,
-                    "source": what(&fetch.source),
-                    "pin": judged.pin.as_ref().map(|(pin, _)| pinned(pin)),
-                    "pinned_by": judged.pin.as_ref().map(|(_, by)| by),
-                    "verdict": verdict(judged),
-                    "grounds": grounds(judged),
+            built
+                .plan
+                .fetches
+                .iter()
+                .zip(&built.fetches)
+                .map(|(fetch, judged)| {
+                    json!({
+                        "line": fetch.place.lines.0,
+                        "platform": built.platform.to_string(),
+                        "instruction": instruction(fetch.origin),
+                        "reference": fetch.expanded,
+                        "source": what(&fetch.source),
+                        "pin": judged.pin.as_ref().map(|(pin, _)| pinned(pin)),
+                        "pinned_by": judged.pin.as_ref().map(|(_, by)| by),
+                        "verdict": verdict(judged),
+                        "grounds": grounds(judged),
+                    })
                 })
-            })
         })
         .collect();
     json!({ "file": file, "fetches": rows, "findings": findings(&outcome.findings) })
@@ -49,7 +54,12 @@ pub fn text(file: &str, outcome: &Outcome) -> String {
     let mut paragraphs: Vec<String> = Vec::new();
     for built in &outcome.platforms {
         for (fetch, judged) in built.plan.fetches.iter().zip(&built.fetches) {
-            let mut out = format!("{file}:{}: {} {}\n", fetch.place.lines.0, instruction(fetch.origin), fetch.expanded);
+            let mut out = format!(
+                "{file}:{}: {} {}\n",
+                fetch.place.lines.0,
+                instruction(fetch.origin),
+                fetch.expanded
+            );
             if let Some((pin, by)) = &judged.pin {
                 let by = match by {
                     crate::pipeline::PinSource::Written => "as written",
@@ -60,7 +70,10 @@ pub fn text(file: &str, outcome: &Outcome) -> String {
             }
             out.push_str(&format!("  verdict: {}\n", verdict(judged)));
             for ground in grounds(judged) {
-                out.push_str(&format!("  ground:  {}\n", ground.replace('\n', "\n           ")));
+                out.push_str(&format!(
+                    "  ground:  {}\n",
+                    ground.replace('\n', "\n           ")
+                ));
             }
             if !paragraphs.contains(&out) {
                 paragraphs.push(out);
@@ -76,7 +89,15 @@ pub fn text(file: &str, outcome: &Outcome) -> String {
 /// The findings as lines, each with a leading `refused:`.
 #[must_use]
 pub fn refusals(findings: &[Finding]) -> String {
-    findings.iter().map(|finding| format!("\nrefused: {}\n", finding.headline().replace('\n', "\n         "))).collect()
+    findings
+        .iter()
+        .map(|finding| {
+            format!(
+                "\nrefused: {}\n",
+                finding.headline().replace('\n', "\n         ")
+            )
+        })
+        .collect()
 }
 
 fn instruction(origin: Origin) -> &'static str {
@@ -117,7 +138,9 @@ fn verdict(judged: &Judged) -> &'static str {
 fn grounds(judged: &Judged) -> Vec<String> {
     match (&judged.problem, &judged.verdict) {
         (Some((_, cause, _)), _) => vec![cause.clone()],
-        (None, Some(Verdict::Refused(refusals))) => refusals.iter().map(ToString::to_string).collect(),
+        (None, Some(Verdict::Refused(refusals))) => {
+            refusals.iter().map(ToString::to_string).collect()
+        }
         (None, Some(Verdict::Verified(passed) | Verdict::Accepted(passed))) => {
             passed.iter().map(ToString::to_string).collect()
         }

@@ -22,7 +22,12 @@ struct Row<'a> {
 /// The findings as [`render`] writes them.
 #[must_use]
 pub fn value(findings: &[Finding]) -> serde_json::Value {
-    serde_json::Value::Array(rows(findings).iter().filter_map(|row| serde_json::to_value(row).ok()).collect())
+    serde_json::Value::Array(
+        rows(findings)
+            .iter()
+            .filter_map(|row| serde_json::to_value(row).ok())
+            .collect(),
+    )
 }
 
 /// The findings as a JSON array of objects with the fields `kind`, `file`, `start_line`,

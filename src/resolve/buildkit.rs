@@ -61,8 +61,13 @@ impl BuildKit<'_> {
         name: &str,
     ) -> Result<Vec<u8>, ResolveError> {
         let own = std::fs::read(&self.own_image).map_err(|error| ResolveError::Failed {
-            cause: format!("the frontend's own image is not known here ({}: {error})", self.own_image.display()),
-            next: "start this frontend through BuildKit's gateway, by `# syntax=` or BUILDKIT_SYNTAX".into(),
+            cause: format!(
+                "the frontend's own image is not known here ({}: {error})",
+                self.own_image.display()
+            ),
+            next:
+                "start this frontend through BuildKit's gateway, by `# syntax=` or BUILDKIT_SYNTAX"
+                    .into(),
         })?;
         let own = Definition::decode(&own).map_err(internal)?;
         let (mut graph, input) = match input {
@@ -81,7 +86,12 @@ impl BuildKit<'_> {
             to: "/in".into(),
             readonly: true,
         }));
-        command.binds.push(Bind { from: None, selector: String::new(), to: "/out".into(), readonly: false });
+        command.binds.push(Bind {
+            from: None,
+            selector: String::new(),
+            to: "/out".into(),
+            readonly: false,
+        });
         if network != NetMode::None {
             command.env.extend(self.proxies.iter().cloned());
             command.secrets.push(SecretFile {
@@ -91,16 +101,27 @@ impl BuildKit<'_> {
             });
         }
         let outputs = graph.exec(&command, name);
-        let Some(out) = outputs.first() else { return Err(internal("a step without output")) };
+        let Some(out) = outputs.first() else {
+            return Err(internal("a step without output"));
+        };
         let definition = graph.finish(out).encode();
-        self.read(definition, "answer").await.map_err(|error| failed(error, name))
+        self.read(definition, "answer")
+            .await
+            .map_err(|error| failed(error, name))
     }
 
     /// The file `path` of what `definition` makes.
     async fn read(&self, definition: Vec<u8>, path: &str) -> Result<Vec<u8>, Error> {
-        let result = self.client.solve(SolveRequest::definition(definition), PATIENCE).await?;
+        let result = self
+            .client
+            .solve(SolveRequest::definition(definition), PATIENCE)
+            .await?;
         match &result.refs {
-            gateway::Refs::Single(reference) => self.client.read_file(reference, path, MAX_ANSWER, PATIENCE).await,
+            gateway::Refs::Single(reference) => {
+                self.client
+                    .read_file(reference, path, MAX_ANSWER, PATIENCE)
+                    .await
+            }
             gateway::Refs::Map(_) => Err(Error::Answer {
                 call: "Solve",
                 reason: "one definition has become several results".into(),
@@ -108,12 +129,22 @@ impl BuildKit<'_> {
         }
     }
 
-    async fn meta(&self, identifier: String, attrs: &[(&str, String)]) -> Result<gateway::SourceMeta, Error> {
+    async fn meta(
+        &self,
+        identifier: String,
+        attrs: &[(&str, String)],
+    ) -> Result<gateway::SourceMeta, Error> {
         let source = gateway::SourceOp {
             identifier: identifier.clone(),
-            attrs: attrs.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect(),
+            attrs: attrs
+                .iter()
+                .map(|(key, value)| ((*key).to_owned(), value.clone()))
+                .collect(),
         };
-        let query = SourceQuery { source, ..SourceQuery::default() };
+        let query = SourceQuery {
+            source,
+            ..SourceQuery::default()
+        };
         let meta = self.client.resolve_source_meta(query, PATIENCE).await?;
         if meta.source.identifier != identifier {
             return Err(Error::Answer {
@@ -126,12 +157,22 @@ impl BuildKit<'_> {
 }
 
 impl Resolve for BuildKit<'_> {
-    async fn image(&self, reference: &ImageReference, platform: &Platform) -> Result<Image, ResolveError> {
+    async fn image(
+        &self,
+        reference: &ImageReference,
+        platform: &Platform,
+    ) -> Result<Image, ResolveError> {
         let name = format!("[verified] resolve {}", reference.familiar());
         let asked = reference.to_string();
         let answer = self
             .client
-            .resolve_image_config(&asked, Some(wire(platform)), ResolveMode::Pull, &name, PATIENCE)
+            .resolve_image_config(
+                &asked,
+                Some(wire(platform)),
+                ResolveMode::Pull,
+                &name,
+                PATIENCE,
+            )
             .await
             .map_err(|error| failed(error, &asked))?;
         let replaced = ImageReference::parse(&answer.reference).is_ok_and(|other| {
@@ -140,7 +181,8 @@ impl Resolve for BuildKit<'_> {
         if replaced {
             return Err(ResolveError::Failed {
                 cause: format!("a source policy replaces it by {}", answer.reference),
-                next: "name that image in the Dockerfile, or build without the source policy".into(),
+                next: "name that image in the Dockerfile, or build without the source policy"
+                    .into(),
             });
         }
         let Some(digest) = answer.digest else {
@@ -164,7 +206,12 @@ impl Resolve for BuildKit<'_> {
         Ok(Image { digest, config })
     }
 
-    async fn context(&self, key: &str, value: &str, platform: &Platform) -> Result<ImageConfig, ResolveError> {
+    async fn context(
+        &self,
+        key: &str,
+        value: &str,
+        platform: &Platform,
+    ) -> Result<ImageConfig, ResolveError> {
         if value.starts_with("input:") {
             return Ok(self.input_configs.get(key).cloned().unwrap_or_default());
         }
@@ -173,8 +220,15 @@ impl Resolve for BuildKit<'_> {
     }
 
     async fn http(&self, url: &str) -> Result<Digest, ResolveError> {
-        if self.client.capabilities().has(Capability::SOURCE_META_GIT_HTTP) {
-            let meta = self.meta(url.to_owned(), &[]).await.map_err(|error| failed(error, url))?;
+        if self
+            .client
+            .capabilities()
+            .has(Capability::SOURCE_META_GIT_HTTP)
+        {
+            let meta = self
+                .meta(url.to_owned(), &[])
+                .await
+                .map_err(|error| failed(error, url))?;
             return match meta.http {
                 Some(http) => Ok(http.checksum),
                 None => Err(internal("an answer about something else than a file")),
@@ -197,7 +251,11 @@ impl Resolve for BuildKit<'_> {
 
     async fn git(&self, source: &GitSource) -> Result<String, ResolveError> {
         let name = &source.remote;
-        if self.client.capabilities().has(Capability::SOURCE_META_GIT_HTTP) {
+        if self
+            .client
+            .capabilities()
+            .has(Capability::SOURCE_META_GIT_HTTP)
+        {
             let attrs = [
                 ("git.fullurl", source.remote.clone()),
                 ("git.authtokensecret", "GIT_AUTH_TOKEN".to_owned()),
@@ -207,7 +265,10 @@ impl Resolve for BuildKit<'_> {
             if is_ssh(&source.remote) {
                 attrs.push(("git.mountsshsock", "default".to_owned()));
             }
-            let meta = self.meta(source.identifier.clone(), &attrs).await.map_err(|error| failed(error, name))?;
+            let meta = self
+                .meta(source.identifier.clone(), &attrs)
+                .await
+                .map_err(|error| failed(error, name))?;
             return match meta.git {
                 Some(git) => commit(git.commit()),
                 None => Err(internal("an answer about something else than a repository")),
@@ -258,7 +319,9 @@ impl Resolve for BuildKit<'_> {
 
 fn proof(signature: RawSignature) -> Proof {
     match signature {
-        RawSignature::Cosign { payload, signature, .. } => Proof::Cosign(cosign::Signature { payload, signature }),
+        RawSignature::Cosign {
+            payload, signature, ..
+        } => Proof::Cosign(cosign::Signature { payload, signature }),
         RawSignature::Bundle { json } => Proof::Bundle(json),
     }
 }
@@ -292,8 +355,13 @@ fn failed(error: Error, what: &str) -> ResolveError {
     let lower = cause.to_ascii_lowercase();
     let next = if matches!(error, Error::Deadline { .. }) {
         "check that the server can be reached from the builder, and try again".to_owned()
-    } else if ["401", "403", "unauthorized", "authorization", "denied"].iter().any(|word| lower.contains(word)) {
-        format!("log in to the registry or give the credentials for {what}; check the name for a typing error")
+    } else if ["401", "403", "unauthorized", "authorization", "denied"]
+        .iter()
+        .any(|word| lower.contains(word))
+    {
+        format!(
+            "log in to the registry or give the credentials for {what}; check the name for a typing error"
+        )
     } else if lower.contains("429") || lower.contains("too many requests") {
         "wait, or log in: the server limits how often it may be asked".to_owned()
     } else if lower.contains("not found") || lower.contains("404") {

@@ -50,15 +50,24 @@ struct History {
 /// A sentence that says what is wrong with it.
 pub fn parse(json: &[u8]) -> Result<ImageConfig, String> {
     if json.len() > MAX_CONFIG {
-        return Err(format!("the image's configuration has more than {MAX_CONFIG} bytes"));
+        return Err(format!(
+            "the image's configuration has more than {MAX_CONFIG} bytes"
+        ));
     }
     let image: Image = serde_json::from_slice(json)
         .map_err(|error| format!("the image's configuration cannot be read: {error}"))?;
     let config = image.config.unwrap_or_default();
-    let layers = image.rootfs.and_then(|rootfs| rootfs.diff_ids).unwrap_or_default();
+    let layers = image
+        .rootfs
+        .and_then(|rootfs| rootfs.diff_ids)
+        .unwrap_or_default();
     // As BuildKit decides it (dockerfile2llb/convert.go): schema 1 images list no layers.
     let layered = !layers.is_empty()
-        || image.history.unwrap_or_default().iter().any(|entry| !entry.empty_layer);
+        || image
+            .history
+            .unwrap_or_default()
+            .iter()
+            .any(|entry| !entry.empty_layer);
     Ok(ImageConfig {
         os: image.os.unwrap_or_default(),
         env: config.env.unwrap_or_default(),
@@ -80,19 +89,35 @@ mod tests {
         let config = parse(json).unwrap();
         assert_eq!(config.env, ["A=b"]);
         assert_eq!(config.onbuild, ["RUN x"]);
-        assert_eq!((config.os.as_str(), config.working_dir.as_str()), ("linux", "/w"));
+        assert_eq!(
+            (config.os.as_str(), config.working_dir.as_str()),
+            ("linux", "/w")
+        );
         assert!(!config.layerless);
     }
 
     #[test]
     fn without_layers_is_told_apart() {
-        assert!(parse(br#"{"rootfs":{"diff_ids":null},"history":[{"empty_layer":true}]}"#).unwrap().layerless);
-        assert!(!parse(br#"{"history":[{"created_by":"x"}]}"#).unwrap().layerless);
+        assert!(
+            parse(br#"{"rootfs":{"diff_ids":null},"history":[{"empty_layer":true}]}"#)
+                .unwrap()
+                .layerless
+        );
+        assert!(
+            !parse(br#"{"history":[{"created_by":"x"}]}"#)
+                .unwrap()
+                .layerless
+        );
     }
 
     #[test]
     fn bad_configurations_are_errors() {
-        for bad in ["", "[]", "{\"config\":[]}", "{\"config\":{\"OnBuild\":\"RUN\"}}"] {
+        for bad in [
+            "",
+            "[]",
+            "{\"config\":[]}",
+            "{\"config\":{\"OnBuild\":\"RUN\"}}",
+        ] {
             assert!(parse(bad.as_bytes()).is_err(), "{bad}");
         }
         assert!(parse(&vec![b' '; MAX_CONFIG + 1]).is_err());

@@ -71,7 +71,9 @@ pub fn read(bytes: &[u8]) -> Result<Answer, String> {
                         bundle: None,
                         timestamp: None,
                     },
-                    WrittenSignature::Bundle { json } => RawSignature::Bundle { json: decode(&json)? },
+                    WrittenSignature::Bundle { json } => RawSignature::Bundle {
+                        json: decode(&json)?,
+                    },
                 })
             })
             .collect::<Result<_, String>>()
@@ -81,16 +83,23 @@ pub fn read(bytes: &[u8]) -> Result<Answer, String> {
 
 fn write(answer: &Answer) -> serde_json::Result<Vec<u8>> {
     let written = match answer {
-        Answer::Failed { cause, next } => Written::Failed { cause: cause.clone(), next: next.clone() },
+        Answer::Failed { cause, next } => Written::Failed {
+            cause: cause.clone(),
+            next: next.clone(),
+        },
         Answer::Signatures(list) => Written::Signatures(
             list.iter()
                 .map(|signature| match signature {
                     // The certificate and log entry are for keyless signatures, which have no rule yet.
-                    RawSignature::Cosign { payload, signature, .. } => WrittenSignature::Cosign {
+                    RawSignature::Cosign {
+                        payload, signature, ..
+                    } => WrittenSignature::Cosign {
                         payload: Base64::encode_string(payload),
                         signature: signature.clone(),
                     },
-                    RawSignature::Bundle { json } => WrittenSignature::Bundle { json: Base64::encode_string(json) },
+                    RawSignature::Bundle { json } => WrittenSignature::Bundle {
+                        json: Base64::encode_string(json),
+                    },
                 })
                 .collect(),
         ),
@@ -118,13 +127,18 @@ fn collect(reference: &str, credentials: &Path) -> Answer {
         Ok(parsed) => parsed,
         Err(error) => return failed(error.to_string()),
     };
-    let Some(digest) = parsed.digest() else { return failed(format!("{reference} has no digest")) };
+    let Some(digest) = parsed.digest() else {
+        return failed(format!("{reference} has no digest"));
+    };
     let found = Repository::new(parsed.domain(), parsed.path()).and_then(|repository| {
         let credentials = match read_limited(credentials) {
             Some(bytes) => Credentials::from_docker_config(&bytes)?,
             None => Credentials::anonymous(),
         };
-        let mut client = Client::new(Options { credentials, ..Options::default() })?;
+        let mut client = Client::new(Options {
+            credentials,
+            ..Options::default()
+        })?;
         signatures::collect(&mut client, &repository, digest)
     });
     match found {
@@ -136,7 +150,11 @@ fn collect(reference: &str, credentials: &Path) -> Answer {
 /// The file's bytes; `None` if it is not there, which means that the client gave no logins.
 fn read_limited(path: &Path) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
-    File::open(path).ok()?.take(MAX_CREDENTIALS.saturating_add(1)).read_to_end(&mut bytes).ok()?;
+    File::open(path)
+        .ok()?
+        .take(MAX_CREDENTIALS.saturating_add(1))
+        .read_to_end(&mut bytes)
+        .ok()?;
     Some(bytes)
 }
 
@@ -155,7 +173,11 @@ pub fn sha256(file: &Path, out: &Path) -> io::Result<()> {
             Some(part) => hash.update(part),
         }
     }
-    let hex: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex: String = hash
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     File::create(out)?.write_all(format!("sha256:{hex}").as_bytes())
 }
 
@@ -185,10 +207,15 @@ mod tests {
     #[test]
     fn answers_come_back_as_they_were_written() {
         for answer in [
-            Answer::Failed { cause: "c".into(), next: "n".into() },
+            Answer::Failed {
+                cause: "c".into(),
+                next: "n".into(),
+            },
             Answer::Signatures(vec![]),
             Answer::Signatures(vec![
-                RawSignature::Bundle { json: b"{}".to_vec() },
+                RawSignature::Bundle {
+                    json: b"{}".to_vec(),
+                },
                 RawSignature::Cosign {
                     payload: vec![0, 255],
                     signature: "MEUC".into(),
@@ -201,7 +228,12 @@ mod tests {
         ] {
             assert_eq!(read(&write(&answer).unwrap()).unwrap(), answer);
         }
-        for bad in ["", "[]", "{\"signatures\":[{\"bundle\":{\"json\":\"*\"}}]}", "{\"other\":1}"] {
+        for bad in [
+            "",
+            "[]",
+            "{\"signatures\":[{\"bundle\":{\"json\":\"*\"}}]}",
+            "{\"other\":1}",
+        ] {
             assert!(read(bad.as_bytes()).is_err(), "{bad}");
         }
     }
@@ -213,9 +245,15 @@ mod tests {
         let digest = crate::digest::Digest::sha256(b"");
         let out = dir.join("out");
         fetch_signatures(&format!("127.0.0.1:9/none@{digest}"), &out).unwrap();
-        assert!(matches!(read(&std::fs::read(&out).unwrap()).unwrap(), Answer::Failed { .. }));
+        assert!(matches!(
+            read(&std::fs::read(&out).unwrap()).unwrap(),
+            Answer::Failed { .. }
+        ));
         for bad in ["127.0.0.1:9/none", "UPPER@sha256:0"] {
-            assert!(matches!(collect(bad, Path::new("/none")), Answer::Failed { .. }));
+            assert!(matches!(
+                collect(bad, Path::new("/none")),
+                Answer::Failed { .. }
+            ));
         }
         std::fs::remove_dir_all(&dir).unwrap();
     }

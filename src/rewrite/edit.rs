@@ -76,7 +76,10 @@ impl Edited {
 /// `text` as it is.
 #[must_use]
 pub fn unchanged(text: &[u8]) -> Edited {
-    Edited { bytes: text.to_vec(), anchors: vec![(1, 1)] }
+    Edited {
+        bytes: text.to_vec(),
+        anchors: vec![(1, 1)],
+    }
 }
 
 /// Applies `edits`, in any order, to `text`.

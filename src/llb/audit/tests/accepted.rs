@@ -76,6 +76,10 @@ const CASES: &[(&str, Change)] = &[
             .http
             .insert("https://files.example.com/a.tar.gz".to_owned(), pins);
     }),
+    ("upload of the client", |d| {
+        d.identifier(HTTP, UPLOAD);
+        d.source_of(HTTP).attrs.remove("http.checksum");
+    }),
     ("commit with checksum", |d| {
         d.attr(GIT, "git.checksum", COMMIT)
     }),

@@ -23,6 +23,7 @@ use crate::{
 };
 
 pub(super) const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
+pub(super) const UPLOAD: &str = "http://buildkit-session/0";
 pub(super) const DOCKERFILE: &[u8] = b"FROM alpine\nCOPY . /src\nADD files /f\nRUN make\n";
 
 pub(super) fn digest(of: &str) -> Digest {
@@ -389,6 +390,7 @@ impl Draft {
                 digest: digest("layout"),
             }]),
             own: BTreeSet::new(),
+            uploads: BTreeSet::from([UPLOAD.to_owned()]),
             files: vec![SourceFile {
                 filename: "Dockerfile".to_owned(),
                 data: DOCKERFILE.to_vec(),
