@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use base64ct::{Base64, Encoding as _};
+
 use crate::{
     digest::Digest,
     llb::{
@@ -157,6 +159,29 @@ impl Definition {
             metadata: wire.metadata,
             source: wire.source,
         })
+    }
+
+    /// As BuildKit writes it in the JSON of an error's source: operations in base64, and their metadata. Without source map.
+    ///
+    /// Source: `encoding/json` of `solver/pb` `Definition` and `OpMetadata`.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        let operations: Vec<String> = self
+            .nodes
+            .iter()
+            .map(|node| Base64::encode_string(node.bytes()))
+            .collect();
+        let metadata: serde_json::Map<String, serde_json::Value> = self
+            .metadata
+            .iter()
+            .map(|(id, about)| {
+                (
+                    id.clone(),
+                    serde_json::json!({ "description": about.description, "caps": about.caps }),
+                )
+            })
+            .collect();
+        serde_json::json!({ "def": operations, "metadata": metadata })
     }
 
     /// Writes a `pb.Definition`. The operations' own bytes are not changed, so their ids stay.

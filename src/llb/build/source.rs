@@ -34,6 +34,9 @@ pub struct Git {
     pub remote: String,
     /// The full commit.
     pub commit: String,
+    /// The branch or tag (empty: the default branch) to ask for, with the commit as checksum; BuildKit v0.22 and newer
+    /// compare it. `None`: the commit itself is asked for.
+    pub reference: Option<String>,
     /// A directory of the tree instead of all of it, without slash at either end; empty for all.
     pub subdir: String,
     /// Whether `.git` is there too.
@@ -110,7 +113,12 @@ impl Graph {
     /// [`BuildError::Remote`].
     pub fn git(&mut self, git: &Git, name: &str) -> Result<Output, BuildError> {
         let key = key(&git.remote).ok_or_else(|| BuildError::Remote(git.remote.clone()))?;
-        let mut identifier = format!("git://{}#{}", key.path, git.commit);
+        let asked = git.reference.as_ref().unwrap_or(&git.commit);
+        let mut identifier = format!("git://{}", key.path);
+        if !asked.is_empty() || !git.subdir.is_empty() {
+            identifier.push('#');
+            identifier.push_str(asked);
+        }
         if !git.subdir.is_empty() {
             identifier.push(':');
             identifier.push_str(&git.subdir);
@@ -121,6 +129,10 @@ impl Graph {
             ("git.authtokensecret", "GIT_AUTH_TOKEN".to_owned()),
             ("git.authheadersecret", "GIT_AUTH_HEADER".to_owned()),
         ]);
+        if git.reference.is_some() {
+            attrs.insert("git.checksum", git.commit.clone());
+            caps.push("source.git.checksum");
+        }
         if git.keep_git_dir {
             attrs.insert("git.keepgitdir", "true".to_owned());
             caps.push("source.git.keepgitdir");

@@ -51,6 +51,7 @@ fn whole() -> Definition {
     let unpacked = graph.unpack(&http, "context", "unpack").unwrap();
     let git = Git {
         remote: "git@git.example.com:org/repo.git".to_owned(),
+        reference: None,
         commit: COMMIT.to_owned(),
         subdir: "sub".to_owned(),
         keep_git_dir: true,
@@ -364,15 +365,24 @@ fn the_source_file_is_replaced_and_nothing_else() {
     };
     let before = definition.clone();
     assert_eq!(
-        replace_source_file(&mut definition, &file(b"other"), &file(b"old"), &|line| {
-            line
-        }),
+        replace_source_file(
+            &mut definition,
+            &file(b"other"),
+            &file(b"old"),
+            None,
+            &|line| { line }
+        ),
         0
     );
     assert_eq!(definition, before);
     assert_eq!(
-        replace_source_file(&mut definition, &file(b"new"), &file(b"old"), &|line| line
-            - 2),
+        replace_source_file(
+            &mut definition,
+            &file(b"new"),
+            &file(b"old"),
+            None,
+            &|line| line - 2
+        ),
         1
     );
     assert_eq!(definition.nodes, before.nodes);
