@@ -147,7 +147,7 @@ fn locks_and_evidence_are_as_they_would_be_written() {
 fn without_evidence_nothing_signed_verifies() {
     let example = Copy::of("signed", "no-evidence");
     fs::remove_file(example.0.join("Dockerfile.evidence")).unwrap();
-    example.refuses(&SIGNED, "");
+    example.refuses(&SIGNED, "no signature of sha256:");
 }
 
 #[test]
