@@ -504,12 +504,13 @@ async fn stock(
         .get("source")
         .and_then(|source| ImageReference::parse(source).ok());
     let named = ImageReference::parse(&directive.reference);
-    if options.get("build-arg:BUILDKIT_SYNTAX").is_none()
-        || named.as_ref().is_ok_and(|named| {
-            own.as_ref()
-                .is_some_and(|own| own.repository() == named.repository())
-        })
-    {
+    // Our own image may be in several registries; its name is the same in each.
+    let name = |reference: &ImageReference| reference.path().rsplit('/').next().map(str::to_owned);
+    let is_own = match (&named, &own) {
+        (Ok(named), Some(own)) => name(named) == name(own),
+        _ => false,
+    };
+    if options.get("build-arg:BUILDKIT_SYNTAX").is_none() || is_own {
         return Stock::BuiltIn;
     }
     let mut refuse = |kind: Kind, cause: String, next: String| {
