@@ -7,7 +7,7 @@ use crate::{
     dockerfile::Dockerfile,
     fetch::GitSource,
     policy::{Layer, LocalFolder},
-    resolve::Offline,
+    resolve::{Commit, Offline},
     verify::Proof,
 };
 
@@ -43,6 +43,9 @@ fn digest_of(name: &str) -> Digest {
 }
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
+
+/// The annotated tag that names [`COMMIT`].
+const TAG: &str = "fedcba9876543210fedcba9876543210fedcba98";
 
 impl Resolve for World {
     async fn image(
@@ -82,11 +85,14 @@ impl Resolve for World {
         Ok(digest_of(url))
     }
 
-    async fn git(&self, source: &GitSource) -> Result<String, ResolveError> {
+    async fn git(&self, source: &GitSource) -> Result<Commit, ResolveError> {
         self.asked
             .borrow_mut()
             .push(format!("git {}", source.remote));
-        Ok(COMMIT.to_owned())
+        Ok(Commit {
+            commit: COMMIT.to_owned(),
+            object: TAG.to_owned(),
+        })
     }
 
     async fn signatures(
@@ -392,6 +398,41 @@ fn a_checksum_of_another_commit_is_a_conflict() {
         &World::default(),
     );
     assert_eq!(kinds(&bad), [(Kind::Conflict, 2)]);
+}
+
+#[test]
+fn an_expected_commit_is_never_ignored() {
+    let case = || Case {
+        policy: ACCEPT,
+        lock: "version = 1\n",
+        ..Case::default()
+    };
+    let add = |words: &str| {
+        outcome(
+            &format!("FROM scratch\nADD {words} /\n"),
+            &case(),
+            &World::default(),
+        )
+    };
+    for good in [
+        "https://h.test/r.git?tag=v1&commit=01234567",
+        "--checksum=01234567 https://h.test/r.git#v1",
+        &format!("--checksum={COMMIT} https://h.test/r.git#v1"),
+    ] {
+        assert_eq!(kinds(&add(good)), [], "{good}");
+    }
+    for bad in [
+        "https://h.test/r.git?tag=v1&commit=11234567",
+        "--checksum=11234567 https://h.test/r.git#v1",
+    ] {
+        assert_eq!(kinds(&add(bad)), [(Kind::Conflict, 2)], "{bad}");
+    }
+    // The tag's own id is as good; the commit takes its place, because that is what is asked for then.
+    let out = add("--checksum=fedcba98 https://h.test/r.git#v1");
+    assert_eq!(
+        text(&out),
+        format!("FROM scratch\nADD --checksum={COMMIT} https://h.test/r.git#{COMMIT} /\n")
+    );
 }
 
 #[test]

@@ -90,14 +90,7 @@ fn find(suite: Suite) -> Result<Engine> {
 
 /// Does `task` for all suites at once and tells every error.
 fn each(suites: &[String], task: impl Fn(Suite) -> Result<()> + Sync) -> Result<ExitCode> {
-    let suites = match suites {
-        [] => Suite::ALL.to_vec(),
-        [all] if all == "all" => Suite::ALL.to_vec(),
-        names => names
-            .iter()
-            .map(|name| name.parse())
-            .collect::<Result<_>>()?,
-    };
+    let suites = self::suites(suites)?;
     let failed = thread::scope(|scope| {
         let tasks: Vec<_> = suites
             .iter()
@@ -126,4 +119,13 @@ fn each(suites: &[String], task: impl Fn(Suite) -> Result<()> + Sync) -> Result<
     } else {
         ExitCode::SUCCESS
     })
+}
+
+/// The suites with these names; all where none is named.
+pub fn suites(names: &[String]) -> Result<Vec<Suite>> {
+    match names {
+        [] => Ok(Suite::ALL.to_vec()),
+        [all] if all == "all" => Ok(Suite::ALL.to_vec()),
+        names => names.iter().map(|name| name.parse()).collect(),
+    }
 }

@@ -1,6 +1,8 @@
 //! Tasks of this project: `cargo xtask --help`.
 
+mod bench_command;
 mod conformance;
+mod demo_command;
 mod engine_command;
 mod image_command;
 
@@ -10,6 +12,7 @@ use std::{
 };
 
 use clap::{Parser, Subcommand};
+use engine::Suite;
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Tasks of this project")]
@@ -23,21 +26,31 @@ enum Task {
     /// Real Docker engines to test against (root on Debian only)
     #[command(subcommand)]
     Engine(engine_command::Action),
-    /// Compare our reading of Dockerfiles with BuildKit's own, from files in the format of shared/corpus
-    Conformance {
-        /// Outcome files (ndjson)
-        #[arg(required = true)]
-        files: Vec<PathBuf>,
-    },
     /// Build our image from a binary built here, without Docker
     Image(image_command::Arguments),
+    /// Show a build through our image, and one that it refuses, on a real engine
+    Demo {
+        /// trixie or forky
+        #[arg(long, default_value = "forky")]
+        suite: Suite,
+    },
+    /// Measure
+    #[command(subcommand)]
+    Bench(bench_command::Subject),
+    /// Compare the Dockerfile reader with recorded outcomes of BuildKit
+    Conformance {
+        /// Outcome files, NDJSON
+        files: Vec<PathBuf>,
+    },
 }
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().task {
-        Task::Conformance { files } => Ok(conformance::run(&files)),
         Task::Engine(action) => engine_command::run(action),
         Task::Image(arguments) => image_command::run(&arguments),
+        Task::Demo { suite } => demo_command::run(suite),
+        Task::Bench(subject) => bench_command::run(subject),
+        Task::Conformance { files } => Ok(conformance::run(&files)),
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {error}");

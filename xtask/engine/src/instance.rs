@@ -13,7 +13,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Result, Suite, network, process, root};
+use crate::{Result, Suite, image::Tar, network, process, root};
 
 const START_LIMIT: Duration = Duration::from_secs(60);
 const STOP_LIMIT: Duration = Duration::from_secs(15);
@@ -159,6 +159,38 @@ impl Engine {
         process::run(self.command("docker").args(words), &[], limit)
     }
 
+    /// The files of a small system: BusyBox, statically linked, with a link for each of its programs.
+    ///
+    /// # Errors
+    /// If the root has none.
+    pub fn busybox(&self) -> Result<Tar> {
+        let program = self.root.join("usr/bin/busybox");
+        let list = process::run(
+            Command::new(&program).arg("--list"),
+            &[],
+            Duration::from_secs(10),
+        )?
+        .success()?;
+        let tar = ["bin", "etc", "tmp"]
+            .into_iter()
+            .fold(Tar::new(), Tar::folder);
+        let tar = tar.file("bin/busybox", 0o755, &fs::read(program)?);
+        let names = list.stdout.lines().filter(|name| *name != "busybox");
+        Ok(names.fold(tar, |tar, name| tar.link(&format!("bin/{name}"), "busybox")))
+    }
+
+    /// Whether it can export several platforms and attestations.
+    #[must_use]
+    pub fn has_attestations(&self) -> bool {
+        self.suite.containerd_store()
+    }
+
+    /// Whether its client has `--check` and `--call`; before buildx 0.15 there was only `--print`.
+    #[must_use]
+    pub fn has_check(&self) -> bool {
+        self.suite != Suite::Trixie
+    }
+
     /// What this engine is, in one line, with versions as its programs tell them.
     #[must_use]
     pub fn describe(&self) -> String {
@@ -228,8 +260,9 @@ impl Engine {
             engine.state.join("engine.json"),
             serde_json::to_vec_pretty(&engine)?,
         )?;
-        // Its standard input is held open, and its parent waits for it, until this process ends.
-        thread::spawn(move || child.wait());
+        // Waiting for a child closes its standard input, which must stay open until this process ends.
+        let stdin = child.stdin.take();
+        thread::spawn(move || (child.wait(), stdin));
         Ok(engine)
     }
 

@@ -44,6 +44,37 @@ impl Finished {
 /// # Errors
 /// If it cannot be started or does not end in time. A failing exit code is no error.
 pub fn run(command: &mut Command, input: &[u8], limit: Duration) -> Result<Finished> {
+    let (status, stdout, stderr) = outcome(command, input, limit)?;
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    Ok(Finished {
+        status,
+        stdout: text(stdout),
+        stderr: text(stderr),
+    })
+}
+
+/// Like [`run`], and gives the bytes that a program printed to standard output.
+///
+/// # Errors
+/// Also if it ends with another exit code than 0.
+pub fn run_bytes(command: &mut Command, input: &[u8], limit: Duration) -> Result<Vec<u8>> {
+    let (status, stdout, stderr) = outcome(command, input, limit)?;
+    if status.success() {
+        return Ok(stdout);
+    }
+    Err(format!(
+        "{} ended with {status}: {}",
+        describe(command),
+        String::from_utf8_lossy(&stderr)
+    )
+    .into())
+}
+
+fn outcome(
+    command: &mut Command,
+    input: &[u8],
+    limit: Duration,
+) -> Result<(ExitStatus, Vec<u8>, Vec<u8>)> {
     let name = describe(command);
     let mut child =
         start(command, Stdio::piped()).map_err(|error| format!("cannot run {name}: {error}"))?;
@@ -55,13 +86,19 @@ pub fn run(command: &mut Command, input: &[u8], limit: Duration) -> Result<Finis
     });
     let stdout = collect(child.stdout.take());
     let stderr = collect(child.stderr.take());
-    let status = wait(&mut child, limit)?
-        .ok_or_else(|| format!("{name} did not end within {} s", limit.as_secs()))?;
-    Ok(Finished {
-        status,
-        stdout: stdout.join().unwrap_or_default(),
-        stderr: stderr.join().unwrap_or_default(),
-    })
+    let status = wait(&mut child, limit)?;
+    let (stdout, stderr) = (
+        stdout.join().unwrap_or_default(),
+        stderr.join().unwrap_or_default(),
+    );
+    let status = status.ok_or_else(|| {
+        let [stdout, stderr] = [&stdout, &stderr].map(|bytes| String::from_utf8_lossy(bytes));
+        format!(
+            "{name} did not end within {} s:\n{stdout}{stderr}",
+            limit.as_secs()
+        )
+    })?;
+    Ok((status, stdout, stderr))
 }
 
 /// Runs `command` and gives each line that it prints to `line` as soon as it is there.
@@ -132,14 +169,14 @@ fn start(command: &mut Command, stdin: Stdio) -> std::io::Result<Child> {
         .spawn()
 }
 
-fn collect(stream: Option<impl Read + Send + 'static>) -> thread::JoinHandle<String> {
+fn collect(stream: Option<impl Read + Send + 'static>) -> thread::JoinHandle<Vec<u8>> {
     thread::spawn(move || {
         let mut bytes = Vec::new();
         if let Some(mut stream) = stream {
             // What was read before an error is still worth showing.
             let _ = stream.read_to_end(&mut bytes);
         }
-        String::from_utf8_lossy(&bytes).into_owned()
+        bytes
     })
 }
 

@@ -1,0 +1,105 @@
+//! End-to-end tests: real builds on real engines, with real registries and signers.
+//!
+//! Each test runs once on each engine. Engines are brought up when the first test needs them (see the `engine` crate),
+//! and down at the end unless they ran before. Where none can be had, the tests are skipped loudly; with `CI=true`
+//! in the environment they fail.
+
+mod bench;
+mod contexts;
+mod drop_in;
+mod fetches;
+mod hostile;
+mod places;
+mod signatures;
+mod steps;
+mod stock;
+mod web;
+
+use std::{
+    env,
+    process::{Command, ExitCode},
+    sync::OnceLock,
+};
+
+use engine::{Engine, Result, Suite};
+use libtest_mimic::{Arguments, Failed, Trial};
+
+use crate::bench::{Bench, Case};
+
+/// A test: its name, and what it does.
+type Test = (&'static str, fn(&Case) -> Result<()>);
+
+const GROUPS: &[(&str, &[Test])] = &[
+    ("stock", stock::TESTS),
+    ("signatures", signatures::TESTS),
+    ("places", places::TESTS),
+    ("fetches", fetches::TESTS),
+    ("steps", steps::TESTS),
+    ("contexts", contexts::TESTS),
+    ("drop_in", drop_in::TESTS),
+    ("hostile", hostile::TESTS),
+];
+
+static BENCHES: [OnceLock<std::result::Result<Bench, String>>; 2] =
+    [OnceLock::new(), OnceLock::new()];
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let missing = missing();
+    let must_run = env::var("CI").is_ok_and(|value| value == "true" || value == "1");
+    let skip = missing.is_some() && !must_run;
+    let before: Vec<Suite> = Suite::ALL
+        .into_iter()
+        .filter(|&suite| Engine::find(suite).is_some())
+        .collect();
+    let mut trials = Vec::new();
+    for (bench, suite) in BENCHES.iter().zip(Suite::ALL) {
+        for (group, tests) in GROUPS {
+            for (name, test) in *tests {
+                let name = format!("{group}::{name}");
+                let trial = Trial::test(format!("{name} ({suite})"), move || {
+                    let bench =
+                        bench.get_or_init(|| Bench::new(suite).map_err(|error| error.to_string()));
+                    let bench = bench
+                        .as_ref()
+                        .map_err(|error| Failed::from(format!("no engine: {error}")))?;
+                    bench
+                        .case(&name)
+                        .and_then(|case| test(&case))
+                        .map_err(|error| Failed::from(error.to_string()))
+                });
+                trials.push(trial.with_ignored_flag(skip));
+            }
+        }
+    }
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    for (bench, suite) in BENCHES.iter().zip(Suite::ALL) {
+        if bench.get().is_some()
+            && !before.contains(&suite)
+            && let Err(error) = Engine::down(suite)
+        {
+            eprintln!("{suite}: {error}");
+        }
+    }
+    if let Some(missing) = missing.filter(|_| skip && conclusion.num_ignored > 0) {
+        let count = conclusion.num_ignored;
+        eprintln!(
+            "\n{0}\nSKIPPED: {count} end-to-end tests. {missing}.\n{0}\n",
+            "=".repeat(100)
+        );
+    }
+    conclusion.exit_code()
+}
+
+/// Why there cannot be an engine here, if so.
+fn missing() -> Option<&'static str> {
+    let is_root = Command::new("id")
+        .arg("-u")
+        .output()
+        .is_ok_and(|output| output.stdout == b"0\n");
+    let release = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
+    if !release.lines().any(|line| line == "ID=debian") {
+        return Some("An engine can be brought up on Debian only");
+    }
+    (!is_root).then_some("Only root can bring an engine up")
+}
