@@ -223,7 +223,10 @@ impl GitRef {
     /// # Errors
     /// When the identifier would not be text.
     pub(super) fn source(&self, checksum: &str, keep_git_dir: bool) -> Result<GitSource, String> {
-        let (remote, mut id) = match parse_remote(&self.remote) {
+        // What has no protocol, github.com/…, gets https.
+        let remote = parse_remote(&self.remote)
+            .or_else(|| parse_remote(&format!("https://{}", self.remote)));
+        let (remote, mut id) = match remote {
             Some(remote) => {
                 let id = format!(
                     "{}{}",
@@ -337,6 +340,19 @@ mod tests {
         ] {
             assert_eq!(identifier(text), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn contexts_may_leave_out_the_protocol() {
+        let source = git_url("github.com/o/r#v1:d")
+            .expect("valid")
+            .expect("a repository");
+        assert_eq!(
+            (source.identifier.as_str(), source.remote.as_str()),
+            ("git://github.com/o/r#v1:d", "https://github.com/o/r")
+        );
+        assert_eq!(git_url("https://h.test/x.tgz"), Ok(None));
+        assert!(git_url("github.com/o/r?x=1").is_err());
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use super::source::Sources;
 use crate::{
     gateway::{self, Status},
     report::{self, Finding},
@@ -17,6 +18,17 @@ const WHOLE_FILE: usize = 32 << 10;
 const MARGIN: usize = 8;
 /// How many excerpts one error shows; the message names all findings.
 const MAX_EXCERPTS: usize = 10;
+
+/// The user's files, for the excerpts of errors.
+#[derive(Clone, Debug, Default)]
+pub struct Files {
+    /// The name of the Dockerfile.
+    pub dockerfile: String,
+    /// The graph that loads it, encoded. Clients may use it to show more of the file.
+    pub loader: Vec<u8>,
+    /// Dockerfile, policy, lock and evidence by the names that findings use.
+    pub texts: BTreeMap<String, Vec<u8>>,
+}
 
 /// Why a build is not done.
 #[derive(Debug)]
@@ -36,9 +48,9 @@ impl From<gateway::Error> for Failure {
 }
 
 impl Failure {
-    /// What BuildKit is told. `files` are the user's files by the names that findings use.
+    /// What BuildKit is told.
     #[must_use]
-    pub fn into_status(self, files: &BTreeMap<String, Vec<u8>>) -> Status {
+    pub fn into_status(self, files: &Files) -> Status {
         match self {
             Self::Status(status) => quiet(status),
             Self::Gateway(error) => quiet(error.into_status()),
@@ -60,7 +72,7 @@ impl Failure {
                 let sources: Vec<gateway::Source> = excerpts
                     .into_iter()
                     .take(MAX_EXCERPTS)
-                    .filter_map(|(file, lines)| Some(excerpt(file, files.get(file)?, lines)))
+                    .filter_map(|(file, lines)| Some(excerpt(files, file, lines)?))
                     .collect();
                 quiet(Status::with_sources(
                     report::build_message(&findings),
@@ -84,8 +96,20 @@ fn quiet(status: Status) -> Status {
 }
 
 /// Lines of one of the user's files.
-fn excerpt(file: &str, bytes: &[u8], lines: (usize, usize)) -> gateway::Source {
-    let source = gateway::Source::dockerfile(file, bytes, [lines]);
+fn excerpt(files: &Files, file: &str, lines: (usize, usize)) -> Option<gateway::Source> {
+    let bytes = files.texts.get(file)?;
+    let loader = (file == files.dockerfile).then_some(files.loader.as_slice());
+    Some(source(file, bytes, loader, [lines]))
+}
+
+fn source(
+    file: &str,
+    bytes: &[u8],
+    loader: Option<&[u8]>,
+    lines: impl IntoIterator<Item = (usize, usize)>,
+) -> gateway::Source {
+    let mut source = gateway::Source::dockerfile(file, bytes, lines);
+    source.info.definition = loader.map(<[u8]>::to_vec);
     if bytes.len() > WHOLE_FILE {
         source.excerpt(MARGIN)
     } else {
@@ -95,32 +119,27 @@ fn excerpt(file: &str, bytes: &[u8], lines: (usize, usize)) -> gateway::Source {
 
 /// The daemon's error about the rewritten file, told about the user's own: same words, own lines.
 #[must_use]
-pub fn at_own_lines(status: Status, filename: &str, rewritten: &Edited, original: &[u8]) -> Status {
+pub fn at_own_lines(status: Status, own: &Sources, rewritten: &Edited) -> Status {
     let sources: Vec<gateway::Source> = status
         .sources()
         .into_iter()
-        .map(|source| {
-            if source.info.filename != filename || source.info.data != rewritten.bytes {
-                return source;
+        .map(|theirs| {
+            if theirs.info.filename != own.filename || theirs.info.data != rewritten.bytes {
+                return theirs;
             }
-            let own = |position: Option<gateway::Position>| {
+            let line = |position: Option<gateway::Position>| {
                 let line = u32::try_from(position?.line).ok()?;
                 usize::try_from(rewritten.original_line(line)).ok()
             };
-            let lines: Vec<(usize, usize)> = source
+            let lines: Vec<(usize, usize)> = theirs
                 .ranges
                 .iter()
                 .filter_map(|range| {
-                    let start = own(range.start).or(own(range.end))?;
-                    Some((start, own(range.end).unwrap_or(start).max(start)))
+                    let start = line(range.start).or(line(range.end))?;
+                    Some((start, line(range.end).unwrap_or(start).max(start)))
                 })
                 .collect();
-            let source = gateway::Source::dockerfile(filename, original, lines);
-            if original.len() > WHOLE_FILE {
-                source.excerpt(MARGIN)
-            } else {
-                source
-            }
+            source(&own.filename, &own.dockerfile, Some(&own.loader), lines)
         })
         .collect();
     status.replace_sources(&sources)
@@ -145,6 +164,14 @@ mod tests {
         }
     }
 
+    fn texts(texts: BTreeMap<String, Vec<u8>>) -> Files {
+        Files {
+            dockerfile: "Dockerfile".into(),
+            loader: Vec::new(),
+            texts,
+        }
+    }
+
     #[test]
     fn each_finding_has_its_excerpt_once() {
         let files = BTreeMap::from([
@@ -156,7 +183,7 @@ mod tests {
             finding("Dockerfile", 2),
             finding("verified.toml", 1),
         ];
-        let status = Failure::Findings(findings).into_status(&files);
+        let status = Failure::Findings(findings).into_status(&texts(files));
         let sources = status.sources();
         assert_eq!(sources.len(), 2);
         assert_eq!(sources[0].info.data, b"FROM a\nFROM b\n");
@@ -172,7 +199,7 @@ mod tests {
     #[test]
     fn an_error_about_no_line_shows_none() {
         let none = BTreeMap::new();
-        let status = Failure::Status(Status::new("no such target")).into_status(&none);
+        let status = Failure::Status(Status::new("no such target")).into_status(&texts(none));
         assert_eq!(status.sources().len(), 1);
         assert!(status.sources()[0].ranges.is_empty());
         assert_eq!(status.message, "no such target");
@@ -183,7 +210,8 @@ mod tests {
         let mut text = "RUN x\n".repeat(100_000);
         text.push_str("FROM here\n");
         let files = BTreeMap::from([("Dockerfile".to_owned(), text.into_bytes())]);
-        let status = Failure::Findings(vec![finding("Dockerfile", 100_001)]).into_status(&files);
+        let status =
+            Failure::Findings(vec![finding("Dockerfile", 100_001)]).into_status(&texts(files));
         let data = &status.sources()[0].info.data;
         assert!(data.len() < 101_000);
         assert!(data.ends_with(b"FROM here\n"));
@@ -196,7 +224,16 @@ mod tests {
         let theirs = gateway::Source::dockerfile("Dockerfile", &rewritten.bytes, [(3, 3)]);
         let other = gateway::Source::dockerfile("Dockerfile", b"another", [(1, 1)]);
         let status = Status::with_sources("failed", &[theirs, other]);
-        let sources = at_own_lines(status, "Dockerfile", &rewritten, original).sources();
+        let own = Sources {
+            filename: "Dockerfile".into(),
+            dockerfile: original.to_vec(),
+            ignore: None,
+            project: BTreeMap::new(),
+            policy_name: String::new(),
+            context: None,
+            loader: Vec::new(),
+        };
+        let sources = at_own_lines(status, &own, &rewritten).sources();
         assert_eq!(sources[0].info.data, original);
         assert_eq!(sources[0].ranges[0].start.unwrap().line, 2);
         assert_eq!(sources[1].info.data, b"another");

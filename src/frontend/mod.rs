@@ -21,7 +21,7 @@ use std::{collections::BTreeMap, ffi::OsString, io::Write as _, path::Path, time
 
 use jiff::Timestamp;
 
-pub use failure::Failure;
+pub use failure::{Failure, Files};
 use nested::{Nested, Stock};
 use options::{CacheImport, Options};
 use source::Sources;
@@ -76,7 +76,7 @@ pub fn main(environment: impl IntoIterator<Item = (OsString, OsString)>) -> i32 
 
 async fn run(session: &Session) -> Result<Ended, gateway::Error> {
     let client = Client::connect_stdio().await?;
-    let mut files = BTreeMap::new();
+    let mut files = Files::default();
     let outcome = build(
         &client,
         session,
@@ -101,7 +101,7 @@ async fn build(
     session: &Session,
     organisation: &Path,
     now: Timestamp,
-    files: &mut BTreeMap<String, Vec<u8>>,
+    files: &mut Files,
 ) -> Result<BuildResult, Failure> {
     gateway::support(client.capabilities(), &session.workers)
         .map_err(|error| Failure::Gateway(gateway::Error::Unsupported(error)))?;
@@ -121,14 +121,18 @@ async fn build(
     let mut expected = Expected::default();
     let sources =
         source::load(client, &resolver, session, &options, &inputs, &mut expected).await?;
-    files.insert(sources.filename.clone(), sources.dockerfile.clone());
+    files.dockerfile = sources.filename.clone();
+    files.loader = sources.loader.clone();
+    files
+        .texts
+        .insert(sources.filename.clone(), sources.dockerfile.clone());
     for (name, shown) in [
         ("policy", sources.policy_name.clone()),
         ("lock", format!("{}.lock", sources.filename)),
         ("evidence", format!("{}.evidence", sources.filename)),
     ] {
         if let Some(bytes) = sources.project.get(name) {
-            files.insert(shown, bytes.clone());
+            files.texts.insert(shown, bytes.clone());
         }
     }
     let settings = Settings::read(&sources, organisation)?;
@@ -255,15 +259,7 @@ async fn build(
             return Err(Failure::Findings(escaped));
         }
         results.push(
-            nested::with_own_file(
-                client,
-                result,
-                &sources.filename,
-                &sources.dockerfile,
-                &first.rewritten,
-                &imports,
-            )
-            .await?,
+            nested::with_own_file(client, result, &sources, &first.rewritten, &imports).await?,
         );
     }
     match results.len() {
@@ -508,12 +504,13 @@ async fn stock(
         .get("source")
         .and_then(|source| ImageReference::parse(source).ok());
     let named = ImageReference::parse(&directive.reference);
-    if options.get("build-arg:BUILDKIT_SYNTAX").is_none()
-        || named.as_ref().is_ok_and(|named| {
-            own.as_ref()
-                .is_some_and(|own| own.repository() == named.repository())
-        })
-    {
+    // Our own image may be in several registries; its name is the same in each.
+    let name = |reference: &ImageReference| reference.path().rsplit('/').next().map(str::to_owned);
+    let is_own = match (&named, &own) {
+        (Ok(named), Some(own)) => name(named) == name(own),
+        _ => false,
+    };
+    if options.get("build-arg:BUILDKIT_SYNTAX").is_none() || is_own {
         return Stock::BuiltIn;
     }
     let mut refuse = |kind: Kind, cause: String, next: String| {

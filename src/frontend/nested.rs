@@ -156,12 +156,9 @@ impl Nested<'_> {
             .solve(request, PATIENCE.saturating_mul(5))
             .await
             .map_err(|error| match error {
-                Error::Status(status) => Failure::Status(at_own_lines(
-                    status,
-                    &self.sources.filename,
-                    &built.rewritten,
-                    &self.sources.dockerfile,
-                )),
+                Error::Status(status) => {
+                    Failure::Status(at_own_lines(status, self.sources, &built.rewritten))
+                }
                 other => Failure::Gateway(other),
             })
     }
@@ -205,8 +202,7 @@ pub(super) fn known_capabilities(options: &mut BTreeMap<String, String>) {
 pub async fn with_own_file(
     client: &Client,
     mut result: BuildResult,
-    filename: &str,
-    original: &[u8],
+    sources: &Sources,
     rewritten: &Edited,
     cache_imports: &[CacheOptionsEntry],
 ) -> Result<BuildResult, Failure> {
@@ -220,15 +216,15 @@ pub async fn with_own_file(
         .flatten()
         .filter_map(|attestation| attestation.r#ref.as_mut());
     let theirs = SourceFile {
-        filename: filename.to_owned(),
+        filename: sources.filename.clone(),
         data: rewritten.bytes.clone(),
     };
     let own = SourceFile {
-        filename: filename.to_owned(),
-        data: original.to_vec(),
+        filename: sources.filename.clone(),
+        data: sources.dockerfile.clone(),
     };
     let renamed = references.into_iter().chain(attested).map(|reference| {
-        let (theirs, own) = (&theirs, &own);
+        let (theirs, own, loader) = (&theirs, &own, sources.loader.as_slice());
         async move {
             let Some(bytes) = &reference.definition else {
                 return Ok::<(), Failure>(());
@@ -239,7 +235,7 @@ pub async fn with_own_file(
                     reason: error.to_string(),
                 })
             })?;
-            replace_source_file(&mut definition, theirs, own, &|line| {
+            replace_source_file(&mut definition, theirs, own, Some(loader), &|line| {
                 rewritten.original_line(line)
             });
             let mut request = SolveRequest::definition(definition.encode());

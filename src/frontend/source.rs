@@ -9,13 +9,13 @@ use std::collections::BTreeMap;
 use super::{Failure, options::Options};
 use crate::{
     fetch::{self, GitSource},
-    gateway::{Client, Error, Ref, Refs, Session, SolveRequest, Status},
+    gateway::{Capability, Client, Error, Ref, Refs, Session, SolveRequest, Status},
     llb::{
         audit::{Expected, GitPin, HttpPin},
         build::{Git, Graph, Local},
     },
     resolve::{
-        Resolve, ResolveError,
+        Commit, Resolve, ResolveError,
         buildkit::{BuildKit, PATIENCE},
     },
 };
@@ -44,6 +44,8 @@ pub struct Sources {
     pub policy_name: String,
     /// The remote context, fixed: an encoded definition.
     pub context: Option<Vec<u8>>,
+    /// The definition that the Dockerfile was read from.
+    pub loader: Vec<u8>,
 }
 
 /// A place that the Dockerfile and the files beside it are read from.
@@ -115,7 +117,7 @@ pub async fn load(
         open(client, &place, &wanted, &filename, Transfer::Always),
         open(client, &place, &large, &lock, Transfer::Changed),
     );
-    let (folder, side) = (folder?, side?);
+    let (Opened { folder, loader }, side) = (folder?, side?.folder);
     let dockerfile = match read(client, &folder, &filename, MAX_DOCKERFILE).await {
         Ok(Some(bytes)) => bytes,
         Ok(None) => {
@@ -164,7 +166,8 @@ pub async fn load(
                 "verified.toml",
                 Transfer::Always,
             )
-            .await?;
+            .await?
+            .folder;
             (place, folder, "verified.toml".to_owned())
         }
     };
@@ -194,6 +197,7 @@ pub async fn load(
                         Transfer::Always,
                     )
                     .await?
+                    .folder
                 }
                 Place::Definition(_) => policy_folder,
             };
@@ -212,6 +216,7 @@ pub async fn load(
         project,
         policy_name: policy,
         context: remote.or(context_input),
+        loader,
     })
 }
 
@@ -239,7 +244,7 @@ async fn open(
     paths: &[String],
     name: &str,
     transfer: Transfer,
-) -> Result<Ref, Failure> {
+) -> Result<Opened, Failure> {
     let definition = match place {
         Place::Definition(definition) => definition.clone(),
         Place::Local {
@@ -263,12 +268,20 @@ async fn open(
             graph.finish(&output).encode()
         }
     };
-    single(
-        client
-            .solve(SolveRequest::definition(definition), PATIENCE)
-            .await?
-            .refs,
-    )
+    let solved = client
+        .solve(SolveRequest::definition(definition.clone()), PATIENCE)
+        .await?;
+    Ok(Opened {
+        folder: single(solved.refs)?,
+        loader: definition,
+    })
+}
+
+/// A folder to read from.
+struct Opened {
+    folder: Ref,
+    /// The definition that it comes from.
+    loader: Vec<u8>,
 }
 
 pub(super) fn single(refs: Refs) -> Result<Ref, Failure> {
@@ -342,7 +355,10 @@ async fn remote_context(
         Some(digest)
     };
     let mut graph = Graph::default();
-    let source = graph.http(url, digest.as_ref(), DOWNLOAD, &name);
+    let source = match &digest {
+        Some(digest) => graph.http(url, Some(digest), DOWNLOAD, &name),
+        None => graph.upload(url, DOWNLOAD, &name),
+    };
     let downloaded = graph.clone().finish(&source).encode();
     let folder = single(
         client
@@ -371,12 +387,16 @@ async fn git_context(
     name: &str,
     expected: &mut Expected,
 ) -> Result<Vec<u8>, Failure> {
-    let commit = resolver
+    let Commit { commit, object } = resolver
         .git(&source)
         .await
         .map_err(|error| resolve_failure(&source.remote, &error))?;
-    if let Some(wanted) = &source.checksum
-        && !commit.starts_with(&wanted.to_ascii_lowercase())
+    if let Some(wanted) = source
+        .checksum
+        .as_ref()
+        .map(|wanted| wanted.to_ascii_lowercase())
+        && !commit.starts_with(&wanted)
+        && !object.starts_with(&wanted)
     {
         return Err(Failure::Status(Status::new(format!(
             "the build context {} is at commit {commit}, not at {wanted}",
@@ -384,9 +404,12 @@ async fn git_context(
         ))));
     }
     let mut pin = GitPin::commit(&commit);
+    pin.refs.insert(source.reference.clone());
     if !source.subdir.is_empty() {
         pin.subdirs.insert(source.subdir.clone());
     }
+    // With a checksum the branch or tag can stay, and with it what the provenance says of the context.
+    let checked = resolver.client.capabilities().has(Capability::GIT_CHECKSUM);
     expected
         .git
         .entry(source.remote.clone())
@@ -398,6 +421,7 @@ async fn git_context(
             &Git {
                 remote: source.remote,
                 commit,
+                reference: checked.then_some(source.reference),
                 subdir: source.subdir,
                 keep_git_dir: source.keep_git_dir || keep,
                 skip_submodules: source.skip_submodules,

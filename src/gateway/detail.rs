@@ -8,6 +8,8 @@ use std::{borrow::Cow, collections::BTreeMap};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
+use crate::llb::Definition;
+
 use super::proto::{Detail, Position, Range, SourceInfo};
 
 /// How large a file may be, in bytes, to go with an error as a whole.
@@ -136,8 +138,8 @@ impl Source {
         }
     }
 
-    /// As a detail of an error. Of a large file only an [`Source::excerpt`] goes along. The definition that the file was
-    /// read from is left out: nobody shows it, and it holds the file once more.
+    /// As a detail of an error. Of a large file only an [`Source::excerpt`] goes along. The definition that loads the file
+    /// goes along where it can be read; it must be small, so not one that holds the file.
     #[must_use]
     pub fn to_detail(&self) -> Detail {
         let data = if self.info.data.len() > LARGE {
@@ -157,7 +159,7 @@ impl Source {
                 Some(serde_json::json!({ "start": position(start), "end": position(end) }))
             })
             .collect();
-        let json = serde_json::json!({
+        let mut json = serde_json::json!({
             "info": {
                 "filename": self.info.filename,
                 "data": STANDARD.encode(&*data),
@@ -165,6 +167,17 @@ impl Source {
             },
             "ranges": ranges,
         });
+        let definition = self
+            .info
+            .definition
+            .as_deref()
+            .and_then(|bytes| Definition::decode(bytes).ok());
+        if let (Some(definition), Some(info)) = (
+            definition,
+            json.get_mut("info").and_then(|info| info.as_object_mut()),
+        ) {
+            info.insert("definition".to_owned(), definition.to_json());
+        }
         Detail {
             type_url: Self::TYPE_URL.to_owned(),
             value: json.to_string().into_bytes(),

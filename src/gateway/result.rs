@@ -207,7 +207,11 @@ impl BuildResult {
             .filter_map(|attestation| attestation.r#ref.as_mut());
         match &mut self.refs {
             Refs::Single(single) => single.definition = None,
-            Refs::Map(map) => map.values_mut().for_each(|r| r.definition = None),
+            // A map entry whose value has no fields is written without the value, and the daemon's decoder makes a nil
+            // reference of that, which it then uses: an empty definition, which it ignores, keeps the value there.
+            Refs::Map(map) => map
+                .values_mut()
+                .for_each(|r| r.definition = r.is_scratch().then(Vec::new)),
         }
         attested.for_each(|r| r.definition = None);
         proto::Result {

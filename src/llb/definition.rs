@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use base64ct::{Base64, Encoding as _};
+
 use crate::{
     digest::Digest,
     llb::{
@@ -30,6 +32,35 @@ impl Node {
     #[must_use]
     pub fn new(op: Op) -> Self {
         let bytes = wire::encode(&op);
+        Self {
+            id: Digest::sha256(&bytes),
+            bytes,
+            op,
+        }
+    }
+
+    /// The operation `op`, written in the order of its field numbers, as Go wrote it before BuildKit v0.18. Newer daemons
+    /// write every operation anew before they compute its id; older ones take the id of these bytes.
+    #[must_use]
+    pub fn in_tag_order(op: Op) -> Self {
+        // Messages that are concatenated are one message with the fields of both.
+        let inputs = Op {
+            inputs: op.inputs.clone(),
+            ..Op::default()
+        };
+        let kind = Op {
+            kind: op.kind.clone(),
+            ..Op::default()
+        };
+        let rest = Op {
+            platform: op.platform.clone(),
+            constraints: op.constraints.clone(),
+            ..Op::default()
+        };
+        let bytes = [inputs, kind, rest]
+            .iter()
+            .flat_map(wire::encode)
+            .collect::<Vec<u8>>();
         Self {
             id: Digest::sha256(&bytes),
             bytes,
@@ -157,6 +188,29 @@ impl Definition {
             metadata: wire.metadata,
             source: wire.source,
         })
+    }
+
+    /// As BuildKit writes it in the JSON of an error's source: operations in base64, and their metadata. Without source map.
+    ///
+    /// Source: `encoding/json` of `solver/pb` `Definition` and `OpMetadata`.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        let operations: Vec<String> = self
+            .nodes
+            .iter()
+            .map(|node| Base64::encode_string(node.bytes()))
+            .collect();
+        let metadata: serde_json::Map<String, serde_json::Value> = self
+            .metadata
+            .iter()
+            .map(|(id, about)| {
+                (
+                    id.clone(),
+                    serde_json::json!({ "description": about.description, "caps": about.caps }),
+                )
+            })
+            .collect();
+        serde_json::json!({ "def": operations, "metadata": metadata })
     }
 
     /// Writes a `pb.Definition`. The operations' own bytes are not changed, so their ids stay.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Build, Judged, place, subject};
+use super::{Build, Judged, PinSource, place, subject};
 use crate::{
     dockerfile::{Span, syntax},
     fetch::{AddEdit, Edit as At, Fetch, Plan, Source},
@@ -22,7 +22,7 @@ pub(super) fn edits(
     let mut findings = Vec::new();
     let mut several: BTreeMap<usize, Vec<(&AddEdit, String)>> = BTreeMap::new();
     for (fetch, judged) in plan.fetches.iter().zip(fetches) {
-        let (Some(at), Some((pin, _))) = (&fetch.edit, &judged.pin) else {
+        let (Some(at), Some((pin, from))) = (&fetch.edit, &judged.pin) else {
             continue;
         };
         let refuse = |cause: &str, next: &str| Finding {
@@ -51,7 +51,8 @@ pub(super) fn edits(
                         .push((add, format!(" --checksum={digest}")));
                 }
             }
-            (At::Add(add), Source::Git(_), Pin::Commit(commit)) => {
+            (At::Add(_), Source::Git(_), Pin::Commit(_)) if *from == PinSource::Written => {}
+            (At::Add(add), Source::Git(source), Pin::Commit(commit)) => {
                 let word =
                     git_at_commit(&fetch.expanded, commit).and_then(|url| quoted(&url, add.json));
                 match (word, add.sources.get(add.index)) {
@@ -61,7 +62,16 @@ pub(super) fn edits(
                         "write the URL without quotes, blanks, backslashes and dollar signs after expansion",
                     )),
                 }
+                // A checksum that named the tag must name the commit, now that the commit is asked for.
+                if let (Some(Span { start, end }), Some(checksum)) =
+                    (add.checksum, &source.checksum)
+                    && !commit.starts_with(&checksum.to_ascii_lowercase())
+                {
+                    edits.push(Edit::replace(start..end, format!("--checksum={commit}")));
+                }
             }
+            // It is pinned in the option: a digest in the text would take the named context away.
+            (_, Source::Context { .. }, _) => {}
             _ => findings.push(refuse(
                 "this cannot be pinned in the text",
                 "write it as an instruction of its own",

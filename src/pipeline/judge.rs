@@ -371,26 +371,29 @@ async fn git<R: Resolve>(
             "build upon an image without that trigger, or have its author name the commit",
         );
     }
-    let (commit, from) = match written.or(full_checksum) {
-        Some(commit) => (commit.to_ascii_lowercase(), PinSource::Written),
+    let (commit, object, from) = match written.or(full_checksum) {
+        Some(commit) => (commit.to_ascii_lowercase(), None, PinSource::Written),
         None => match build.lock.git(&source.remote, &source.reference) {
-            Some(commit) => (commit.to_owned(), PinSource::Lock),
+            Some(commit) => (commit.to_owned(), None, PinSource::Lock),
             None if build.locked => return not_locked(&source.remote),
             None => match resolver.git(source).await {
-                Ok(commit) => (commit, PinSource::Live),
+                Ok(resolved) => (resolved.commit, Some(resolved.object), PinSource::Live),
                 Err(error) => return unresolved(error, &source.remote),
             },
         },
     };
-    // BuildKit takes a prefix, and so does whoever wrote it; but it must be a prefix of this commit.
-    if let Some(checksum) = &source.checksum
-        && !commit.starts_with(&checksum.to_ascii_lowercase())
-        && from != PinSource::Live
+    // As BuildKit compares it: the beginning is enough, of the commit or of the tag.
+    if let Some(checksum) = source
+        .checksum
+        .as_ref()
+        .map(|checksum| checksum.to_ascii_lowercase())
+        && !commit.starts_with(&checksum)
+        && !object.is_some_and(|object| object.starts_with(&checksum))
     {
         return Judged::refused(
             Kind::Conflict,
-            format!("the Dockerfile expects the commit {checksum}, but it is fixed to {commit}"),
-            "correct the one that is wrong: --checksum in the Dockerfile, or the lock",
+            format!("expected checksum to match {checksum}, got {commit}"),
+            "correct the one that is wrong: the commit in the Dockerfile, or the lock",
         );
     }
     let pin = Pin::Commit(commit);

@@ -197,7 +197,8 @@ async fn collect<R: Resolve>(
         for (base, answer) in plan.missing.iter().zip(join_all(asked).await) {
             // A base that cannot be learnt has a finding of its own when it is judged.
             let config = match answer {
-                Learnt::Image(key, image) => {
+                Learnt::Image(learnt) => {
+                    let LearntImage { key, image } = *learnt;
                     let config = image
                         .as_ref()
                         .map(|image| image.config.clone())
@@ -223,8 +224,13 @@ async fn collect<R: Resolve>(
 }
 
 enum Learnt {
-    Image((ImageReference, Platform), Result<Image, ResolveError>),
+    Image(Box<LearntImage>),
     Other(ImageConfig),
+}
+
+struct LearntImage {
+    key: (ImageReference, Platform),
+    image: Result<Image, ResolveError>,
 }
 
 async fn learn<R: Resolve>(
@@ -257,15 +263,19 @@ async fn learn<R: Resolve>(
             }
         }
     };
-    let wanted = match known_digest(build, &reference, platform) {
-        Some((digest, _)) => reference.with_digest(digest),
-        None if build.locked => {
-            return Learnt::Image((reference, platform.clone()), Err(ResolveError::Offline));
+    let image = match known_digest(build, &reference, platform) {
+        Some((digest, _)) => {
+            resolver
+                .image(&reference.with_digest(digest), platform)
+                .await
         }
-        None => reference.clone(),
+        None if build.locked => Err(ResolveError::Offline),
+        None => resolver.image(&reference, platform).await,
     };
-    let image = resolver.image(&wanted, platform).await;
-    Learnt::Image((reference, platform.clone()), image)
+    Learnt::Image(Box::new(LearntImage {
+        key: (reference, platform.clone()),
+        image,
+    }))
 }
 
 /// The lines and bytes of `place`, as a report shows them.

@@ -14,7 +14,9 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use super::{Image, Resolve, ResolveError, config, registry::signatures::RawSignature, step};
+use super::{
+    Commit, Image, Resolve, ResolveError, config, registry::signatures::RawSignature, step,
+};
 use crate::{
     digest::Digest,
     fetch::{GitSource, ImageConfig, Platform},
@@ -249,7 +251,7 @@ impl Resolve for BuildKit<'_> {
         text.trim().parse().map_err(internal)
     }
 
-    async fn git(&self, source: &GitSource) -> Result<String, ResolveError> {
+    async fn git(&self, source: &GitSource) -> Result<Commit, ResolveError> {
         let name = &source.remote;
         if self
             .client
@@ -270,7 +272,10 @@ impl Resolve for BuildKit<'_> {
                 .await
                 .map_err(|error| failed(error, name))?;
             return match meta.git {
-                Some(git) => commit(git.commit()),
+                Some(git) => Ok(Commit {
+                    commit: full(git.commit())?,
+                    object: full(&git.checksum)?,
+                }),
                 None => Err(internal("an answer about something else than a repository")),
             };
         }
@@ -291,7 +296,12 @@ impl Resolve for BuildKit<'_> {
             .read(graph.finish(&output).encode(), ".git/HEAD")
             .await
             .map_err(|error| failed(error, name))?;
-        commit(String::from_utf8_lossy(&head).trim())
+        // Daemons as old as this compare no checksums, so nobody asks for the tag's object.
+        let commit = full(String::from_utf8_lossy(&head).trim())?;
+        Ok(Commit {
+            object: commit.clone(),
+            commit,
+        })
     }
 
     async fn signatures(
@@ -326,7 +336,7 @@ fn proof(signature: RawSignature) -> Proof {
     }
 }
 
-fn commit(text: &str) -> Result<String, ResolveError> {
+fn full(text: &str) -> Result<String, ResolveError> {
     if matches!(text.len(), 40 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         Ok(text.to_ascii_lowercase())
     } else {

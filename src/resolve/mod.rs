@@ -26,6 +26,16 @@ pub struct Image {
     pub config: ImageConfig,
 }
 
+/// What a git reference names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Commit {
+    /// The commit that is checked out, in full.
+    pub commit: String,
+    /// The object that the reference itself names: the commit, or an annotated tag. BuildKit compares an expected
+    /// checksum with either.
+    pub object: String,
+}
+
 /// Why there is no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ResolveError {
@@ -66,8 +76,8 @@ pub trait Resolve {
     /// The SHA-256 digest of what `url` serves.
     fn http(&self, url: &str) -> impl Future<Output = Result<Digest, ResolveError>>;
 
-    /// The full commit that `source.reference` names.
-    fn git(&self, source: &GitSource) -> impl Future<Output = Result<String, ResolveError>>;
+    /// What `source.reference` names.
+    fn git(&self, source: &GitSource) -> impl Future<Output = Result<Commit, ResolveError>>;
 
     /// What may prove that the image `digest` of `reference` is signed. `fresh`: not from a cache, because what was
     /// found there does not prove it.
@@ -96,7 +106,7 @@ impl Resolve for Offline {
         Err(ResolveError::Offline)
     }
 
-    async fn git(&self, _: &GitSource) -> Result<String, ResolveError> {
+    async fn git(&self, _: &GitSource) -> Result<Commit, ResolveError> {
         Err(ResolveError::Offline)
     }
 

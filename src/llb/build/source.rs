@@ -7,7 +7,10 @@ use serde_json::Value;
 use super::{BuildError, Graph, Output, about, op};
 use crate::{
     digest::Digest,
-    llb::ops::{Kind, OpMetadata, Platform, SourceOp},
+    llb::{
+        definition::Node,
+        ops::{Kind, OpMetadata, Platform, SourceOp},
+    },
 };
 
 /// A directory of the client.
@@ -34,6 +37,9 @@ pub struct Git {
     pub remote: String,
     /// The full commit.
     pub commit: String,
+    /// The branch or tag (empty: the default branch) to ask for, with the commit as checksum; BuildKit v0.22 and newer
+    /// compare it. `None`: the commit itself is asked for.
+    pub reference: Option<String>,
     /// A directory of the tree instead of all of it, without slash at either end; empty for all.
     pub subdir: String,
     /// Whether `.git` is there too.
@@ -104,13 +110,34 @@ impl Graph {
         self.source(url.to_owned(), attrs, None, about(name, &caps))
     }
 
+    /// What the client uploads for this build, under a URL that only the daemon knows and answers once: so this must be
+    /// the very operation with which BuildKit itself has asked before, in every version.
+    ///
+    /// Source: `frontend/dockerui/context.go`, `DetectHTTPContext`.
+    pub fn upload(&mut self, url: &str, filename: &str, name: &str) -> Output {
+        let attrs = BTreeMap::from([("http.filename".to_owned(), filename.to_owned())]);
+        let kind = Kind::Source(SourceOp {
+            identifier: url.to_owned(),
+            attrs,
+        });
+        self.node(
+            Node::in_tag_order(op(Vec::new(), None, kind)),
+            about(name, &["source.http"]),
+        )
+    }
+
     /// The tree of a commit.
     ///
     /// # Errors
     /// [`BuildError::Remote`].
     pub fn git(&mut self, git: &Git, name: &str) -> Result<Output, BuildError> {
         let key = key(&git.remote).ok_or_else(|| BuildError::Remote(git.remote.clone()))?;
-        let mut identifier = format!("git://{}#{}", key.path, git.commit);
+        let asked = git.reference.as_ref().unwrap_or(&git.commit);
+        let mut identifier = format!("git://{}", key.path);
+        if !asked.is_empty() || !git.subdir.is_empty() {
+            identifier.push('#');
+            identifier.push_str(asked);
+        }
         if !git.subdir.is_empty() {
             identifier.push(':');
             identifier.push_str(&git.subdir);
@@ -121,6 +148,10 @@ impl Graph {
             ("git.authtokensecret", "GIT_AUTH_TOKEN".to_owned()),
             ("git.authheadersecret", "GIT_AUTH_HEADER".to_owned()),
         ]);
+        if git.reference.is_some() {
+            attrs.insert("git.checksum", git.commit.clone());
+            caps.push("source.git.checksum");
+        }
         if git.keep_git_dir {
             attrs.insert("git.keepgitdir", "true".to_owned());
             caps.push("source.git.keepgitdir");

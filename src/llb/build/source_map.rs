@@ -12,12 +12,14 @@ use crate::llb::{
 /// Shows the user's own file instead of the rewritten one: every source info that is exactly `rewritten` becomes
 /// `original`, and `line` maps its lines (from 1) to the original's. Operations, and so their ids, are not touched.
 ///
-/// The graph that loaded the rewritten file is left out with it: it would send the file twice in each error.
+/// `loader` is the graph that loads the original. The one that loaded the rewritten file goes: it would send the file
+/// twice in each error.
 /// Returns how many source infos were replaced; none if the graph was not made from `rewritten`.
 pub fn replace_source_file(
     definition: &mut Definition,
     rewritten: &SourceFile,
     original: &SourceFile,
+    loader: Option<&[u8]>,
     line: &dyn Fn(u32) -> u32,
 ) -> usize {
     let Some(source) = &mut definition.source else {
@@ -31,7 +33,7 @@ pub fn replace_source_file(
             *info = SourceInfo {
                 filename,
                 data,
-                definition: None,
+                definition: loader.map(|bytes| Bytes(bytes.to_vec())),
                 language,
             };
             replaced.insert(index);

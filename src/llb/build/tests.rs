@@ -51,6 +51,7 @@ fn whole() -> Definition {
     let unpacked = graph.unpack(&http, "context", "unpack").unwrap();
     let git = Git {
         remote: "git@git.example.com:org/repo.git".to_owned(),
+        reference: None,
         commit: COMMIT.to_owned(),
         subdir: "sub".to_owned(),
         keep_git_dir: true,
@@ -364,15 +365,24 @@ fn the_source_file_is_replaced_and_nothing_else() {
     };
     let before = definition.clone();
     assert_eq!(
-        replace_source_file(&mut definition, &file(b"other"), &file(b"old"), &|line| {
-            line
-        }),
+        replace_source_file(
+            &mut definition,
+            &file(b"other"),
+            &file(b"old"),
+            None,
+            &|line| { line }
+        ),
         0
     );
     assert_eq!(definition, before);
     assert_eq!(
-        replace_source_file(&mut definition, &file(b"new"), &file(b"old"), &|line| line
-            - 2),
+        replace_source_file(
+            &mut definition,
+            &file(b"new"),
+            &file(b"old"),
+            None,
+            &|line| line - 2
+        ),
         1
     );
     assert_eq!(definition.nodes, before.nodes);
@@ -388,4 +398,21 @@ fn the_source_file_is_replaced_and_nothing_else() {
     let range = &source.locations[&id].locations[0].ranges[0];
     assert_eq!(range.start.as_ref().map(|position| position.line), Some(5));
     assert_eq!(range.end.as_ref().map(|position| position.line), Some(5));
+}
+
+#[test]
+fn an_upload_is_the_operation_that_buildkit_asks_with() {
+    // What Docker 26.1.5 (BuildKit v0.13) and 28.5.2 (v0.25) answer to: source, then empty constraints.
+    let mut graph = Graph::default();
+    let output = graph.upload("http://buildkit-session/x", "context", "load");
+    let definition = graph.finish(&output);
+    let bytes = definition.nodes[0].bytes();
+    assert!(bytes.ends_with(&[0x5a, 0x00]), "{bytes:02x?}");
+    assert_eq!(
+        bytes.first(),
+        Some(&0x1a),
+        "the source comes first: it is field 3"
+    );
+    let again = Definition::decode(&definition.encode()).unwrap();
+    assert_eq!(again.nodes[0].id(), definition.nodes[0].id());
 }
