@@ -30,7 +30,7 @@ use source::Sources;
 use crate::{
     dockerfile::{Dockerfile, syntax},
     fetch::{ImageConfig, Platform, Source},
-    gateway::{self, BuildResult, CacheOptionsEntry, Client, Ended, Session},
+    gateway::{self, BuildResult, CacheOptionsEntry, Capability, Client, Ended, Session},
     llb::audit::Expected,
     lock::{Evidence, Lock},
     pipeline::{self, Build, Outcome, PlatformOutcome},
@@ -180,6 +180,7 @@ async fn build(
         lock: &settings.lock,
         evidence: &settings.evidence,
         locked,
+        checks_git: client.capabilities().has(Capability::GIT_CHECKSUM),
         now,
     };
     let mut outcome = match pipeline::run(&build, &resolver).await {

@@ -10,7 +10,7 @@ use std::{
 
 use clap::Subcommand;
 use engine::{
-    Engine, Lifetime, Result, Suite,
+    Engine, Lifetime, Result,
     frontend::{self, Profile},
     image::Image,
     memory, process,
