@@ -254,6 +254,7 @@ impl Project {
             lock: &lock,
             evidence: &evidence,
             locked: policy.locked(),
+            checks_git: true,
             now: Timestamp::now(),
         };
         let runtime = tokio::runtime::Builder::new_current_thread()

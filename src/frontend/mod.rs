@@ -10,6 +10,7 @@
 //!
 //! Nothing of the build runs before it is returned, and nothing is returned that the gate did not let through.
 
+mod downloads;
 mod failure;
 mod gate;
 mod nested;
@@ -29,7 +30,7 @@ use source::Sources;
 use crate::{
     dockerfile::{Dockerfile, syntax},
     fetch::{ImageConfig, Platform, Source},
-    gateway::{self, BuildResult, CacheOptionsEntry, Client, Ended, Session},
+    gateway::{self, BuildResult, CacheOptionsEntry, Capability, Client, Ended, Session},
     llb::audit::Expected,
     lock::{Evidence, Lock},
     pipeline::{self, Build, Outcome, PlatformOutcome},
@@ -181,6 +182,7 @@ async fn build(
         lock: &settings.lock,
         evidence: &settings.evidence,
         locked,
+        checks_git: client.capabilities().has(Capability::GIT_CHECKSUM),
         now,
     };
     let mut outcome = match pipeline::run(&build, &resolver).await {
@@ -234,7 +236,7 @@ async fn build(
         options: &options,
         inputs: &inputs,
         sources: &sources,
-        sbom: sbom.as_deref(),
+        sbom: sbom.as_ref().map(|scanner| scanner.option.as_str()),
         stock: &stock,
     };
     let imports: Vec<CacheOptionsEntry> = imports.into_iter().map(cache_entry).collect();
@@ -246,9 +248,12 @@ async fn build(
             .iter()
             .map(|built| built.platform.to_string())
             .collect();
-        let result = nested
+        let mut result = nested
             .solve(first, (groups.len() > 1).then_some(names.as_slice()))
             .await?;
+        if let Some(scanner) = &sbom {
+            nested::without_network(&mut result, &scanner.source)?;
+        }
         let escaped = gate::check(
             &result,
             &expected,
@@ -259,6 +264,10 @@ async fn build(
         );
         if !escaped.is_empty() {
             return Err(Failure::Findings(escaped));
+        }
+        let failed = downloads::fetch(client, &result, &sources.filename, &first.rewritten).await?;
+        if !failed.is_empty() {
+            return Err(Failure::Findings(failed));
         }
         results.push(
             nested::with_own_file(client, result, &sources, &first.rewritten, &imports).await?,
@@ -564,7 +573,15 @@ async fn stock(
     }
 }
 
-/// The option that asks for an SBOM with the scanner pinned, and the scanner among what may run.
+/// The scanner of an SBOM, pinned.
+struct Scanner {
+    /// The value of `attest:sbom`.
+    option: String,
+    /// Its source in the graph.
+    source: String,
+}
+
+/// The scanner that the build would run, judged as any image, and among what may run.
 async fn scanner(
     build: &Build<'_>,
     resolver: &BuildKit<'_>,
@@ -572,7 +589,7 @@ async fn scanner(
     platform: &Platform,
     outcome: &mut Outcome,
     expected: &mut Expected,
-) -> Result<Option<String>, Failure> {
+) -> Result<Option<Scanner>, Failure> {
     let Some(scanner) = options.sbom_scanner().map_err(option_failure)? else {
         return Ok(None);
     };
@@ -607,10 +624,13 @@ async fn scanner(
     };
     gate::expect_image(expected, reference.repository(), digest.clone());
     let pinned = reference.with_digest(digest.clone());
-    options
+    let option = options
         .sbom_with_scanner(&pinned.to_string())
-        .map(Some)
-        .map_err(option_failure)
+        .map_err(option_failure)?;
+    Ok(Some(Scanner {
+        option,
+        source: format!("docker-image://{pinned}"),
+    }))
 }
 
 /// Whether any of `fetches` reads from the named context `key`.

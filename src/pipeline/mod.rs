@@ -62,6 +62,8 @@ pub struct Build<'a> {
     pub evidence: &'a Evidence,
     /// Whether what is not in the lock is refused instead of resolved.
     pub locked: bool,
+    /// Whether BuildKit compares a repository with `ADD --checksum` (v0.22 and newer).
+    pub checks_git: bool,
     /// The moment for which the policy is asked.
     pub now: Timestamp,
 }

@@ -175,54 +175,42 @@ fn hidden_dockerfile(case: &Case) -> Result<()> {
     Ok(())
 }
 
-/// A server that gives another archive to whoever asks again.
+/// A server that gives another archive whenever it is asked: Dockerfile and files are of the same one.
 fn changing_context(case: &Case) -> Result<()> {
     let base = case.base("base")?;
-    let dockerfile = |step: &str| {
-        format!(
-            "# syntax={}\nFROM {}\nCOPY file /\n{step}\n",
-            case.bench.frontend,
-            base.tagged()
-        )
-    };
-    let archive = |step: &str| {
-        Tar::new()
-            .file("Dockerfile", 0o644, dockerfile(step).as_bytes())
-            .file("file", 0o644, b"content")
-            .bytes()
-    };
-    let (first, later) = (archive("WORKDIR /tmp"), archive(EXECUTE));
+    let head = format!("# syntax={}\nFROM {}\n", case.bench.frontend, base.tagged());
     let count = AtomicUsize::new(0);
+    let first = head.clone();
     let web = Web::answering(IpAddr::V4(case.bench.engine.address), move |request| {
-        let asked = if request.method == "GET" {
+        let time = if request.method == "GET" {
             count.fetch_add(1, Ordering::Relaxed)
         } else {
-            0
+            count.load(Ordering::Relaxed)
         };
-        let body = if asked == 0 {
-            first.clone()
-        } else {
-            later.clone()
-        };
-        Answer::Full(
-            "200 OK",
-            "Content-Type: application/x-tar\r\n".to_owned(),
-            body,
-        )
+        let dockerfile = format!(
+            "{first}COPY file /file\nRUN echo {time} > /built && test $(cat /file) = {time}\n"
+        );
+        let tar = Tar::new().file("Dockerfile", 0o644, dockerfile.as_bytes());
+        let tar = tar.file("file", 0o644, time.to_string().as_bytes());
+        let header = "Content-Type: application/x-tar\r\n".to_owned();
+        Answer::Full("200 OK", header, tar.bytes())
     })?;
     let url = format!("http://{}/context.tar", web.host());
     case.policy(&[accept("image", &base.repository), accept("http", &url)])?;
+    let policy = format!("verified-policy={}", case.folder.display());
     let words = [
         "--build-context",
-        &format!("verified-policy={}", case.folder.display()),
+        &policy,
+        "--output",
+        "type=local,dest=out",
     ];
-    let outcome = case
-        .build_of(&dockerfile("WORKDIR /tmp"), &url)
-        .with(&words)
-        .run()?;
+    let outcome = case.build_of(&head, &url).with(&words).run()?;
+    if outcome.success {
+        assert_eq!(case.read("out/file")?, case.read("out/built")?.trim());
+    }
     assert!(
-        !outcome.output.contains("executed-42"),
-        "the later Dockerfile is not built:\n{}",
+        !outcome.output.contains("exit code"),
+        "a step saw files of another archive:\n{}",
         outcome.output
     );
     assert!(web.hits("/context.tar") > 0);
@@ -247,19 +235,20 @@ fn by_argument(case: &Case) -> Result<()> {
     Ok(())
 }
 
+/// A line that names the stock frontend is nothing to us; one that names another says that the file is not for us.
 fn other_frontend(case: &Case) -> Result<()> {
     let base = case.base("base")?;
     case.policy(&[accept("image", &base.repository)])?;
-    let host = case.bench.web.host();
-    let dockerfile = format!(
-        "# syntax={host}/other_frontend/image\nFROM {}\n{EXECUTE}\n",
-        base.tagged()
-    );
     let syntax = format!("BUILDKIT_SYNTAX={}", case.bench.frontend);
-    case.build_bytes(dockerfile.as_bytes())?
-        .with(&["--build-arg", &syntax])
-        .run()?
-        .executed()?;
+    let build = |line: &str| {
+        let dockerfile = format!("# syntax={line}\nFROM {}\n{EXECUTE}\n", base.tagged());
+        case.build_bytes(dockerfile.as_bytes())?
+            .with(&["--build-arg", &syntax])
+            .run()
+    };
+    build("docker/dockerfile:1")?.executed()?;
+    let other = format!("{}/other_frontend/image", case.bench.web.host());
+    build(&other)?.refused("# syntax", &[&other])?;
     assert_eq!(
         case.bench.web.hits("other_frontend"),
         0,

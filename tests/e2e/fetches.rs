@@ -24,7 +24,7 @@ fn moved_tag(case: &Case) -> Result<()> {
     case.sign(&new, "base", Format::Tag)?;
     case.policy(&[signed(&old.repository, &["base"])])?;
     let dockerfile = format!("FROM {}\n{EXECUTE}\n", old.tagged());
-    let built = |lock: Option<&str>| -> Result<String> {
+    let built = |out: &str, lock: Option<&str>| -> Result<String> {
         if let Some(digest) = lock {
             let entry = format!(
                 "version = 1\n[[image]]\nreference = \"{}\"\ndigest = \"{digest}\"\n",
@@ -33,17 +33,17 @@ fn moved_tag(case: &Case) -> Result<()> {
             case.file("Dockerfile.lock", entry)?;
         }
         case.build(&dockerfile)?
-            .with(&["--no-cache", "--output", "type=local,dest=out"])
+            .with(&["--no-cache", "--output", &format!("type=local,dest={out}")])
             .run()?
             .executed()?;
-        case.read("out/etc/mark")
+        case.read(&format!("{out}/etc/mark"))
     };
     assert!(
-        built(None)?.contains("moved"),
+        built("out1", None)?.contains("moved"),
         "without a lock the tag counts"
     );
     assert!(
-        !built(Some(&old.digest))?.contains("moved"),
+        !built("out2", Some(&old.digest))?.contains("moved"),
         "with a lock its digest counts"
     );
     Ok(())

@@ -221,7 +221,7 @@ fn other_repository(case: &Case) -> Result<()> {
         image.repository
     );
     case.policy(&[rule])?;
-    case.build(&dockerfile(&copy))?.run()?.executed()?;
+    case.build(&dockerfile(&copy))?.run()?.built()?;
     Ok(())
 }
 
@@ -234,8 +234,13 @@ fn one_of_two_keys(case: &Case) -> Result<()> {
 
 fn no_rule(case: &Case) -> Result<()> {
     let image = case.signed_base("base", Format::Tag)?;
-    let other = format!("{}-other", image.repository);
-    case.policy(&[signed(&other, &["base"]), accept("image", &other)])?;
+    let near = [
+        signed(&format!("{}-other", image.repository), &["base"]),
+        accept("image", &format!("{}/below", image.repository)),
+        accept("image", &image.repository[1..]),
+        accept("http", &format!("http://{}", image.repository)),
+    ];
+    case.policy(&near)?;
     case.build(&dockerfile(&image))?
         .run()?
         .refused("FROM", &[&image.repository])?;

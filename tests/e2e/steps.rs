@@ -121,7 +121,7 @@ fn onbuild_add(case: &Case) -> Result<()> {
     case.policy(&[accept("image", &base.repository)])?;
     case.build(&format!("FROM {}\n{EXECUTE}\n", base.tagged()))?
         .run()?
-        .refused("FROM", &["ONBUILD"])?;
+        .refused("FROM", &["trigger"])?;
     assert_eq!(case.bench.web.hits("/onbuild_add"), 0);
     Ok(())
 }
@@ -136,7 +136,7 @@ fn onbuild_copy_from(case: &Case) -> Result<()> {
     case.policy(&[accept("image", &base.repository)])?;
     case.build(&format!("FROM {}\n{EXECUTE}\n", base.tagged()))?
         .run()?
-        .refused("FROM", &["ONBUILD"])?;
+        .refused("FROM", &["trigger"])?;
     Ok(())
 }
 

@@ -116,7 +116,16 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The first byte of a client that wants to speak TLS. Source: RFC 8446, section 5.1.
+const TLS_HANDSHAKE: u8 = 0x16;
+
 fn serve(stream: TcpStream, hits: &Mutex<Vec<String>>, handler: &Handler) -> Result<()> {
+    let mut first = [0];
+    if stream.peek(&mut first)? == 1 && first == [TLS_HANDSHAKE] {
+        // Clients of insecure registries try TLS first, and take this as the sign to go on without.
+        let mut stream = stream;
+        return Ok(stream.write_all(b"HTTP/1.0 400 Bad Request\r\n\r\n")?);
+    }
     let request = read(&stream)?;
     lock(hits).push(request.target.clone());
     let mut stream = stream;

@@ -39,7 +39,8 @@ enum Task {
     Bench(bench_command::Subject),
     /// Compare the Dockerfile reader with recorded outcomes of BuildKit
     Conformance {
-        /// Outcome files, NDJSON
+        /// Outcome files (ndjson)
+        #[arg(required = true)]
         files: Vec<PathBuf>,
     },
 }

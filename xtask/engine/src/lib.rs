@@ -10,6 +10,7 @@
 pub mod frontend;
 pub mod image;
 mod instance;
+pub mod memory;
 mod network;
 pub mod process;
 pub mod registry;
