@@ -589,7 +589,7 @@ fn broken_locks_are_refused_at_their_place() {
             "reference",
         ),
         (twice, 9, "twice"),
-        (format!("{LOCK}digest = \"{digest}\"\n"), 6, "digest"),
+        (format!("{LOCK}digest = \"{digest}\"\n"), 6, "duplicate key"),
     ] {
         folder.write("Dockerfile.lock", text);
         refused_at(&folder, "Dockerfile.lock", line, says);
