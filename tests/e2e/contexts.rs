@@ -1,9 +1,6 @@
 //! Where the build comes from: named contexts, remote contexts, and which frontend reads it.
 
-use std::{
-    net::IpAddr,
-    sync::atomic::{AtomicUsize, Ordering},
-};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use engine::{Result, image::Tar};
 
@@ -181,7 +178,7 @@ fn changing_context(case: &Case) -> Result<()> {
     let head = format!("# syntax={}\nFROM {}\n", case.bench.frontend, base.tagged());
     let count = AtomicUsize::new(0);
     let first = head.clone();
-    let web = Web::answering(IpAddr::V4(case.bench.engine.address), move |request| {
+    let web = Web::answering(case.bench.engine.address, move |request| {
         let time = if request.method == "GET" {
             count.fetch_add(1, Ordering::Relaxed)
         } else {

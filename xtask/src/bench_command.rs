@@ -11,7 +11,7 @@ use std::{
 
 use clap::Subcommand;
 use engine::{
-    Engine, Lifetime, Result, Suite,
+    Engine, Lifetime, Result,
     frontend::{self, Profile},
     image::Image,
     process,
@@ -73,7 +73,7 @@ fn measure(engine: &Engine, image: &Image) -> Result<[bool; 2]> {
     registry.push("bench/base", "latest", &base)?;
     let folder = crate::workspace()
         .join("target/bench-build")
-        .join(engine.suite.name());
+        .join(&engine.name);
     fs::create_dir_all(&folder)?;
     let base = format!("{}/bench/base", engine.registry);
     let policy = format!(
