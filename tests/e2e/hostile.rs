@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// More than any of these may take, with all engines and tests busy.
-const SOON: Duration = Duration::from_secs(90);
+const SOON: Duration = Duration::from_secs(150);
 
 pub const TESTS: &[Test] = &[
     ("dockerfile_empty", |case| dockerfile(case, b"")),
