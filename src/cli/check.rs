@@ -5,7 +5,7 @@ use super::{
     args::{CheckArgs, Format},
     print, project,
 };
-use crate::report::{Finding, json, text};
+use crate::report::{Finding, json};
 
 pub(super) fn run(args: &CheckArgs, colour: bool) -> Result<Clean, CannotRun> {
     let mut all: Vec<Finding> = Vec::new();
@@ -23,10 +23,7 @@ pub(super) fn run(args: &CheckArgs, colour: bool) -> Result<Clean, CannotRun> {
                 sum.saturating_add(built.fetches.len())
             });
         if args.format == Format::Text {
-            for finding in &checked.findings {
-                let source = project.source_of(finding);
-                print(&text::render(std::slice::from_ref(finding), source, colour))?;
-            }
+            print(project.render(&checked.findings, colour))?;
         }
         all.extend(checked.findings);
     }

@@ -1,10 +1,10 @@
 //! `diff`: from each Dockerfile to what would be built.
 
-use super::{CannotRun, Clean, args::DiffArgs, print, project};
+use super::{CannotRun, Clean, args::DiffArgs, complain, print, project};
 use crate::{report::explain, rewrite::diff};
 
 pub(super) fn run(args: &DiffArgs, colour: bool) -> Result<Clean, CannotRun> {
-    let mut differs = false;
+    let (mut differs, mut unreadable) = (false, false);
     for path in project::dockerfiles(&args.paths)? {
         let project = project::Project::open(&path, &args.build)?;
         let checked = project.check()?;
@@ -25,12 +25,15 @@ pub(super) fn run(args: &DiffArgs, colour: bool) -> Result<Clean, CannotRun> {
             }
         }
         differs |= !shown.is_empty();
-        print(&shown.concat())?;
-        if !checked.findings.is_empty() {
-            eprint!("{}", explain::refusals(&checked.findings));
+        unreadable |= checked.outcome.is_none();
+        print(shown.concat())?;
+        if checked.outcome.is_none() {
+            complain(&project.render(&checked.findings, false));
+        } else {
+            complain(&explain::refusals(&checked.findings));
         }
     }
-    Ok(if args.exit_code && differs {
+    Ok(if unreadable || args.exit_code && differs {
         Clean::No
     } else {
         Clean::Yes

@@ -3,15 +3,15 @@
 use super::{
     CannotRun, Clean,
     args::{ExplainArgs, Format},
-    print, project,
+    complain, print, project,
 };
-use crate::report::{explain, text};
+use crate::report::explain;
 
 pub(super) fn run(args: &ExplainArgs) -> Result<Clean, CannotRun> {
     let project = project::Project::open(&args.path, &args.build)?;
     let checked = project.check()?;
     let Some(outcome) = checked.outcome else {
-        eprint!("{}", text::render(&checked.findings, &project.bytes, false));
+        complain(&project.render(&checked.findings, false));
         return Ok(Clean::No);
     };
     match args.format {

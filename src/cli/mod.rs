@@ -86,10 +86,15 @@ pub fn main() -> ExitCode {
 }
 
 /// Writes to standard output. A reader that has gone away is no error.
-fn print(text: &str) -> Result<(), CannotRun> {
+fn print(text: impl AsRef<[u8]>) -> Result<(), CannotRun> {
     let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    match out.write_all(text.as_ref()).and_then(|()| out.flush()) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         other => other.map_err(|error| CannotRun::new("standard output", error)),
     }
+}
+
+/// Writes to standard error. There is nobody left to tell if that fails.
+fn complain(text: &str) {
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }

@@ -5,6 +5,7 @@ use std::{
     fs,
     io::Read as _,
     path::{Path, PathBuf},
+    slice,
 };
 
 use jiff::Timestamp;
@@ -17,7 +18,7 @@ use crate::{
     lock::{Evidence, Lock},
     pipeline::{self, Build, Outcome},
     policy::{Layer, LocalFolder, Policy},
-    report::Finding,
+    report::{Finding, text},
     resolve::Offline,
 };
 
@@ -127,6 +128,10 @@ impl Project {
             ("lock", with_suffix(path, ".lock")),
             ("evidence", with_suffix(path, ".evidence")),
         ] {
+            // Something that never ends, or never begins, would hold up whoever checks a foreign folder.
+            if fs::metadata(&file).is_ok_and(|metadata| !metadata.is_file()) {
+                return Err(CannotRun::new(file.display(), "it is not a regular file"));
+            }
             if let Some(bytes) = read(&file)? {
                 beside.insert(kind.to_owned(), bytes);
             }
@@ -156,9 +161,17 @@ impl Project {
         }
     }
 
-    /// The text of the file that `finding` is about.
+    /// `findings` for people, each with the lines of the file that it is about; with colours if `colour`.
     #[must_use]
-    pub fn source_of(&self, finding: &Finding) -> &[u8] {
+    pub fn render(&self, findings: &[Finding], colour: bool) -> String {
+        findings
+            .iter()
+            .map(|finding| text::render(slice::from_ref(finding), self.source_of(finding), colour))
+            .collect()
+    }
+
+    /// The text of the file that `finding` is about.
+    fn source_of(&self, finding: &Finding) -> &[u8] {
         if let Some((path, bytes)) = &self.organisation
             && path.display().to_string() == finding.file
         {

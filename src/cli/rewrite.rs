@@ -1,18 +1,15 @@
 //! `rewrite`: the Dockerfile that would be built, without the line that names this frontend, so that stock BuildKit
 //! builds it by itself.
 
-use super::{CannotRun, Clean, args::OneFile, print, project};
-use crate::{pipeline, report};
+use super::{CannotRun, Clean, args::OneFile, complain, print, project};
+use crate::pipeline;
 
 pub(super) fn run(args: &OneFile) -> Result<Clean, CannotRun> {
     let project = project::Project::open(&args.path, &args.build)?;
     let checked = project.check()?;
     // Half a rewrite would look like a whole one.
     if !checked.findings.is_empty() {
-        eprint!(
-            "{}",
-            report::text::render(&checked.findings, &project.bytes, false)
-        );
+        complain(&project.render(&checked.findings, false));
         return Ok(Clean::No);
     }
     let Some(outcome) = checked.outcome else {
@@ -30,7 +27,6 @@ pub(super) fn run(args: &OneFile) -> Result<Clean, CannotRun> {
             "the platforms need different pins in the same place; rewrite one platform at a time",
         ));
     };
-    let text = pipeline::without_syntax(text);
-    print(&String::from_utf8_lossy(&text))?;
+    print(pipeline::without_syntax(text))?;
     Ok(Clean::Yes)
 }

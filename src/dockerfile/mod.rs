@@ -16,7 +16,10 @@ pub(crate) mod heredoc;
 mod json;
 mod parser;
 mod pattern;
+#[cfg(test)]
+mod tests;
 pub(crate) mod text;
+mod token;
 mod words;
 
 use std::borrow::Cow;
@@ -24,6 +27,7 @@ use std::borrow::Cow;
 pub use directive::{Directive, DirectiveName, MAX_LINE};
 pub use error::{GRAMMAR, ParseError, ParseErrorKind};
 pub use text::lossy;
+pub use token::{Token, TokenKind};
 
 /// Syntax detection, which happens before parsing and by rules of its own.
 pub mod syntax {

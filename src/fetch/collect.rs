@@ -23,8 +23,8 @@ use crate::{
     reference::ImageReference,
 };
 
-/// Work that one plan may take beyond reading the file, in bytes and states looked at: a second or two.
-const MAX_WORK: u64 = 1 << 28;
+/// Work that one plan may take beyond reading the file, in bytes and states looked at: well under a second.
+const MAX_WORK: u64 = 1 << 26;
 /// Text that one plan may keep beyond the file: values of variables, triggers.
 const MAX_KEPT: u64 = 1 << 26;
 

@@ -20,6 +20,8 @@ mod plan;
 mod platform;
 mod run;
 mod state;
+#[cfg(test)]
+mod tests;
 mod url;
 
 pub use collect::collect;

@@ -10,6 +10,7 @@
 //!
 //! Nothing of the build runs before it is returned, and nothing is returned that the gate did not let through.
 
+mod downloads;
 mod failure;
 mod gate;
 mod nested;
@@ -232,7 +233,7 @@ async fn build(
         options: &options,
         inputs: &inputs,
         sources: &sources,
-        sbom: sbom.as_deref(),
+        sbom: sbom.as_ref().map(|scanner| scanner.option.as_str()),
         stock: &stock,
     };
     let imports: Vec<CacheOptionsEntry> = imports.into_iter().map(cache_entry).collect();
@@ -244,9 +245,12 @@ async fn build(
             .iter()
             .map(|built| built.platform.to_string())
             .collect();
-        let result = nested
+        let mut result = nested
             .solve(first, (groups.len() > 1).then_some(names.as_slice()))
             .await?;
+        if let Some(scanner) = &sbom {
+            nested::without_network(&mut result, &scanner.source)?;
+        }
         let escaped = gate::check(
             &result,
             &expected,
@@ -257,6 +261,10 @@ async fn build(
         );
         if !escaped.is_empty() {
             return Err(Failure::Findings(escaped));
+        }
+        let failed = downloads::fetch(client, &result, &sources.filename, &first.rewritten).await?;
+        if !failed.is_empty() {
+            return Err(Failure::Findings(failed));
         }
         results.push(
             nested::with_own_file(client, result, &sources, &first.rewritten, &imports).await?,
@@ -504,12 +512,13 @@ async fn stock(
         .get("source")
         .and_then(|source| ImageReference::parse(source).ok());
     let named = ImageReference::parse(&directive.reference);
-    if options.get("build-arg:BUILDKIT_SYNTAX").is_none()
-        || named.as_ref().is_ok_and(|named| {
-            own.as_ref()
-                .is_some_and(|own| own.repository() == named.repository())
-        })
-    {
+    // Our own image may be in several registries; its name is the same in each.
+    let name = |reference: &ImageReference| reference.path().rsplit('/').next().map(str::to_owned);
+    let is_own = match (&named, &own) {
+        (Ok(named), Some(own)) => name(named) == name(own),
+        _ => false,
+    };
+    if options.get("build-arg:BUILDKIT_SYNTAX").is_none() || is_own {
         return Stock::BuiltIn;
     }
     let mut refuse = |kind: Kind, cause: String, next: String| {
@@ -556,7 +565,15 @@ async fn stock(
     }
 }
 
-/// The option that asks for an SBOM with the scanner pinned, and the scanner among what may run.
+/// The scanner of an SBOM, pinned.
+struct Scanner {
+    /// The value of `attest:sbom`.
+    option: String,
+    /// Its source in the graph.
+    source: String,
+}
+
+/// The scanner that the build would run, judged as any image, and among what may run.
 async fn scanner(
     build: &Build<'_>,
     resolver: &BuildKit<'_>,
@@ -564,7 +581,7 @@ async fn scanner(
     platform: &Platform,
     outcome: &mut Outcome,
     expected: &mut Expected,
-) -> Result<Option<String>, Failure> {
+) -> Result<Option<Scanner>, Failure> {
     let Some(scanner) = options.sbom_scanner().map_err(option_failure)? else {
         return Ok(None);
     };
@@ -599,10 +616,13 @@ async fn scanner(
     };
     gate::expect_image(expected, reference.repository(), digest.clone());
     let pinned = reference.with_digest(digest.clone());
-    options
+    let option = options
         .sbom_with_scanner(&pinned.to_string())
-        .map(Some)
-        .map_err(option_failure)
+        .map_err(option_failure)?;
+    Ok(Some(Scanner {
+        option,
+        source: format!("docker-image://{pinned}"),
+    }))
 }
 
 /// Whether any of `fetches` reads from the named context `key`.

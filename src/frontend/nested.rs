@@ -19,7 +19,7 @@ use crate::{
     gateway::{BuildResult, CacheOptionsEntry, Client, Error, Ref, Refs, SolveRequest},
     llb::{
         audit::SourceFile,
-        build::{Graph, NewFile, replace_source_file},
+        build::{Graph, NewFile, isolate, replace_source_file},
         definition::Definition,
     },
     pipeline::PlatformOutcome,
@@ -195,6 +195,32 @@ pub(super) fn known_capabilities(options: &mut BTreeMap<String, String>) {
     }
 }
 
+/// Takes the network from the scanner of an SBOM, which BuildKit runs beside the build: it sees all of the result, and
+/// needs nothing from outside.
+///
+/// The graphs are changed before they are audited, and are solved as they were audited.
+pub fn without_network(result: &mut BuildResult, scanner: &str) -> Result<(), Failure> {
+    let attestations = result.attestations.values_mut().flatten();
+    for reference in attestations.filter_map(|attestation| attestation.r#ref.as_mut()) {
+        let Some(bytes) = &mut reference.definition else {
+            continue;
+        };
+        let mut definition = decode(bytes)?;
+        isolate(&mut definition, scanner);
+        *bytes = definition.encode();
+    }
+    Ok(())
+}
+
+fn decode(bytes: &[u8]) -> Result<Definition, Failure> {
+    Definition::decode(bytes).map_err(|error| {
+        Failure::Gateway(Error::Answer {
+            call: "Solve",
+            reason: error.to_string(),
+        })
+    })
+}
+
 /// The same result, whose graphs name the user's own file instead of the rewritten one, so that an error while it runs
 /// shows the user's own lines.
 ///
@@ -229,12 +255,7 @@ pub async fn with_own_file(
             let Some(bytes) = &reference.definition else {
                 return Ok::<(), Failure>(());
             };
-            let mut definition = Definition::decode(bytes).map_err(|error| {
-                Failure::Gateway(Error::Answer {
-                    call: "Solve",
-                    reason: error.to_string(),
-                })
-            })?;
+            let mut definition = decode(bytes)?;
             replace_source_file(&mut definition, theirs, own, Some(loader), &|line| {
                 rewritten.original_line(line)
             });

@@ -355,7 +355,10 @@ async fn remote_context(
         Some(digest)
     };
     let mut graph = Graph::default();
-    let source = graph.http(url, digest.as_ref(), DOWNLOAD, &name);
+    let source = match &digest {
+        Some(digest) => graph.http(url, Some(digest), DOWNLOAD, &name),
+        None => graph.upload(url, DOWNLOAD, &name),
+    };
     let downloaded = graph.clone().finish(&source).encode();
     let folder = single(
         client

@@ -39,6 +39,35 @@ impl Node {
         }
     }
 
+    /// The operation `op`, written in the order of its field numbers, as Go wrote it before BuildKit v0.18. Newer daemons
+    /// write every operation anew before they compute its id; older ones take the id of these bytes.
+    #[must_use]
+    pub fn in_tag_order(op: Op) -> Self {
+        // Messages that are concatenated are one message with the fields of both.
+        let inputs = Op {
+            inputs: op.inputs.clone(),
+            ..Op::default()
+        };
+        let kind = Op {
+            kind: op.kind.clone(),
+            ..Op::default()
+        };
+        let rest = Op {
+            platform: op.platform.clone(),
+            constraints: op.constraints.clone(),
+            ..Op::default()
+        };
+        let bytes = [inputs, kind, rest]
+            .iter()
+            .flat_map(wire::encode)
+            .collect::<Vec<u8>>();
+        Self {
+            id: Digest::sha256(&bytes),
+            bytes,
+            op,
+        }
+    }
+
     /// Bytes that need not be an operation, to test what becomes of them.
     #[cfg(test)]
     pub(crate) fn of_bytes(bytes: Vec<u8>) -> Self {

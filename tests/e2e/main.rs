@@ -4,10 +4,13 @@
 //! and down at the end unless they ran before. Where none can be had, the tests are skipped loudly; with `CI=true`
 //! in the environment they fail.
 
+mod bad_input;
 mod bench;
 mod contexts;
 mod drop_in;
+mod equal;
 mod fetches;
+mod graph;
 mod hostile;
 mod places;
 mod signatures;
@@ -38,6 +41,8 @@ const GROUPS: &[(&str, &[Test])] = &[
     ("contexts", contexts::TESTS),
     ("drop_in", drop_in::TESTS),
     ("hostile", hostile::TESTS),
+    ("equal", equal::TESTS),
+    ("bad_input", bad_input::TESTS),
 ];
 
 /// Where the tests run.

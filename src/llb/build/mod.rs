@@ -17,6 +17,7 @@
 
 mod exec;
 mod file;
+mod isolate;
 mod source;
 mod source_map;
 
@@ -27,6 +28,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use exec::{Bind, Command, SecretFile};
 pub use file::NewFile;
+pub use isolate::{isolate, only};
 pub use source::{Git, Local};
 pub use source_map::replace_source_file;
 

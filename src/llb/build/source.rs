@@ -7,7 +7,10 @@ use serde_json::Value;
 use super::{BuildError, Graph, Output, about, op};
 use crate::{
     digest::Digest,
-    llb::ops::{Kind, OpMetadata, Platform, SourceOp},
+    llb::{
+        definition::Node,
+        ops::{Kind, OpMetadata, Platform, SourceOp},
+    },
 };
 
 /// A directory of the client.
@@ -105,6 +108,22 @@ impl Graph {
             caps.push("source.http.checksum");
         }
         self.source(url.to_owned(), attrs, None, about(name, &caps))
+    }
+
+    /// What the client uploads for this build, under a URL that only the daemon knows and answers once: so this must be
+    /// the very operation with which BuildKit itself has asked before, in every version.
+    ///
+    /// Source: `frontend/dockerui/context.go`, `DetectHTTPContext`.
+    pub fn upload(&mut self, url: &str, filename: &str, name: &str) -> Output {
+        let attrs = BTreeMap::from([("http.filename".to_owned(), filename.to_owned())]);
+        let kind = Kind::Source(SourceOp {
+            identifier: url.to_owned(),
+            attrs,
+        });
+        self.node(
+            Node::in_tag_order(op(Vec::new(), None, kind)),
+            about(name, &["source.http"]),
+        )
     }
 
     /// The tree of a commit.

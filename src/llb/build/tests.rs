@@ -399,3 +399,89 @@ fn the_source_file_is_replaced_and_nothing_else() {
     assert_eq!(range.start.as_ref().map(|position| position.line), Some(5));
     assert_eq!(range.end.as_ref().map(|position| position.line), Some(5));
 }
+
+#[test]
+fn an_upload_is_the_operation_that_buildkit_asks_with() {
+    // What Docker 26.1.5 (BuildKit v0.13) and 28.5.2 (v0.25) answer to: source, then empty constraints.
+    let mut graph = Graph::default();
+    let output = graph.upload("http://buildkit-session/x", "context", "load");
+    let definition = graph.finish(&output);
+    let bytes = definition.nodes[0].bytes();
+    assert!(bytes.ends_with(&[0x5a, 0x00]), "{bytes:02x?}");
+    assert_eq!(
+        bytes.first(),
+        Some(&0x1a),
+        "the source comes first: it is field 3"
+    );
+    let again = Definition::decode(&definition.encode()).unwrap();
+    assert_eq!(again.nodes[0].id(), definition.nodes[0].id());
+}
+
+#[test]
+fn only_the_command_in_that_image_loses_its_network() {
+    let digest = Digest::sha256(b"");
+    let platform = Platform {
+        os: "linux".into(),
+        architecture: "amd64".into(),
+        ..Platform::default()
+    };
+    let scanner = format!("r.test/scanner@{digest}");
+    let mut graph = Graph::default();
+    let root = graph.image(&scanner, &platform, "scanner");
+    let other = graph.image(&format!("r.test/base@{digest}"), &platform, "base");
+    let run = |root: &Output, name: &str| {
+        let mut command = Command::new(root.clone(), vec![name.to_owned()]);
+        command.network = NetMode::Unset;
+        command
+    };
+    let base = graph.exec(&run(&other, "base"), "base");
+    let mut scan = run(&root, "scan");
+    scan.binds.push(Bind {
+        from: base.first().cloned(),
+        selector: String::new(),
+        to: "/scan".into(),
+        readonly: true,
+    });
+    let scanned = graph.exec(&scan, "scan");
+    let before = graph.finish(&scanned[0]);
+    let mut after = before.clone();
+    assert_eq!(isolate(&mut after, &format!("docker-image://{scanner}")), 1);
+    let network = |definition: &Definition, argument: &str| {
+        definition
+            .nodes
+            .iter()
+            .find_map(|node| match &node.op().kind {
+                Some(Kind::Exec(exec))
+                    if exec
+                        .meta
+                        .as_ref()
+                        .is_some_and(|meta| meta.args == [argument]) =>
+                {
+                    Some(exec.network)
+                }
+                _ => None,
+            })
+    };
+    assert_eq!(network(&after, "scan"), Some(NetMode::None));
+    assert_eq!(
+        network(&after, "base"),
+        Some(NetMode::Unset),
+        "another image's command is not ours to change"
+    );
+    // Still one graph: every input is an operation before it, and every operation has metadata.
+    let again = Definition::decode(&after.encode()).unwrap();
+    let mut seen = Vec::new();
+    for node in &again.nodes {
+        assert!(
+            node.op()
+                .inputs
+                .iter()
+                .all(|input| seen.contains(&input.digest))
+        );
+        seen.push(node.id().to_string());
+        assert!(again.metadata.contains_key(&node.id().to_string()));
+    }
+    let mut untouched = before.clone();
+    assert_eq!(isolate(&mut untouched, "docker-image://r.test/none"), 0);
+    assert_eq!(untouched, before);
+}

@@ -37,6 +37,14 @@ pub enum Profile {
 /// # Errors
 /// With the compiler's words, if it does not compile.
 pub fn build(folder: &Path, profile: Profile) -> Result<PathBuf> {
+    build_package(folder, BINARY, profile)
+}
+
+/// Builds the binary of the workspace's package `package` as [`build`] does: for tests that run a frontend of their own.
+///
+/// # Errors
+/// With the compiler's words, if it does not compile.
+pub fn build_package(folder: &Path, package: &str, profile: Profile) -> Result<PathBuf> {
     let name = match profile {
         Profile::Release => "release",
         Profile::EndToEnd => "e2e",
@@ -48,8 +56,10 @@ pub fn build(folder: &Path, profile: Profile) -> Result<PathBuf> {
         "--quiet",
         "--profile",
         name,
+        "--package",
+        package,
         "--bin",
-        BINARY,
+        package,
         "--target",
         &target,
     ]);
@@ -63,7 +73,7 @@ pub fn build(folder: &Path, profile: Profile) -> Result<PathBuf> {
     process::run(&mut command, &[], BUILD_LIMIT)?.success()?;
     let target_folder =
         env::var_os("CARGO_TARGET_DIR").map_or_else(|| folder.join("target"), PathBuf::from);
-    Ok(target_folder.join(target).join(name).join(BINARY))
+    Ok(target_folder.join(target).join(name).join(package))
 }
 
 /// The image with `binary` as its only file, and the organisation's `policy` (`policy.toml`) where there is one.

@@ -11,6 +11,7 @@ mod engine;
 pub mod frontend;
 pub mod image;
 mod instance;
+pub mod memory;
 mod network;
 pub mod process;
 pub mod registry;

@@ -1,0 +1,2 @@
+FROM registry.test/base
+ADD http://git.test/repository.git#commit.test /commit

@@ -1,0 +1,3 @@
+FROM registry.test/base
+ADD http://git.test/repository.git#main:sub /sub
+ADD http://git.test/repository.git#:sub /sub2

@@ -1,0 +1,3 @@
+FROM registry.test/base
+ADD HTTP://files.test/file /one
+#: refused

@@ -1,0 +1,2 @@
+FROM scratch
+ADD http://files.test/file /

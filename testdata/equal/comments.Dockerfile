@@ -1,0 +1,3 @@
+# first
+FROM registry.test/base # not a comment
+#: refused

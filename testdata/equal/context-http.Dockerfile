@@ -1,0 +1,3 @@
+FROM registry.test/base
+COPY --from=source context /
+#: args --build-context source=http://files.test/file

@@ -1,0 +1,2 @@
+FROM registry.test/base
+COPY --from=registry.test/tools:1 /etc/mark /

@@ -1,0 +1,5 @@
+FROM registry.test/base AS one
+ARG S=one
+FROM registry.test/base
+COPY --from=$S /etc/mark /
+#: refused

@@ -1,0 +1,3 @@
+FROM registry.test/base
+COPY --chmod=u=rwX,go=rX dir /1
+#: refused trixie

@@ -1,0 +1,4 @@
+FROM registry.test/base
+ARG M=600
+COPY --chmod=$M a.txt /1
+#: refused trixie

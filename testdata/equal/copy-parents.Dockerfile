@@ -1,0 +1,3 @@
+FROM registry.test/base
+COPY --parents dir/c.txt /parents/
+#: refused

@@ -1,0 +1,3 @@
+FROM registry.test/base
+COPY http://files.test/file /
+#: refused

@@ -1,0 +1,6 @@
+# syntax=registry.test/nothing
+# check=skip=all
+# escape=\
+FROM registry.test/base
+RUN echo \
+ one

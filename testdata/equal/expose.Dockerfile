@@ -1,0 +1,4 @@
+FROM registry.test/base
+ARG PORT=90
+EXPOSE 80 443/tcp 53/udp $PORT
+EXPOSE 8000-8002

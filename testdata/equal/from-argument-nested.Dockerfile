@@ -1,0 +1,4 @@
+ARG INNER=base
+ARG OUTER=registry.test/${INNER}
+FROM ${MISSING:-$OUTER}
+RUN echo $INNER

@@ -1,0 +1,3 @@
+ARG NAME=base
+FROM registry.test/${NAME}
+RUN echo "$NAME"

@@ -1,0 +1,2 @@
+FROM registry.test/tools@digest.test
+RUN echo one

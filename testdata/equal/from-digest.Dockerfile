@@ -1,0 +1,2 @@
+FROM registry.test/tools:1@digest.test
+RUN echo one

@@ -1,0 +1,4 @@
+FROM scratch AS files
+COPY a.txt /
+FROM files
+COPY dir /dir

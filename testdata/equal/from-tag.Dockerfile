@@ -1,0 +1,2 @@
+FROM registry.test/tools:1
+RUN echo one

@@ -1,0 +1,4 @@
+FROM registry.test/base
+COPY --link <<EOF /etc/file
+text
+EOF

@@ -1,0 +1,4 @@
+FROM registry.test/base
+RUN cat 3<<EOF <&3
+three
+EOF

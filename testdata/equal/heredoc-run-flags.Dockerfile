@@ -1,0 +1,4 @@
+FROM registry.test/base
+RUN --mount=type=tmpfs,target=/t --network=default <<EOF
+echo one
+EOF

@@ -1,0 +1,5 @@
+FROM registry.test/base
+RUN <<EOF
+#!/bin/sh -e
+echo one
+EOF

@@ -1,0 +1,5 @@
+FROM registry.test/base
+COPY << EOF /text
+spaced
+EOF
+#: refused trixie

@@ -1,0 +1,4 @@
+FROM registry.test/base
+RUN <<EOF
+echo one
+#: refused

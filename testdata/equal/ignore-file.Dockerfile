@@ -1,0 +1,3 @@
+FROM registry.test/base
+COPY . /all
+RUN --mount=target=/c ls /c

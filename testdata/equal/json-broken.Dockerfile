@@ -1,0 +1,4 @@
+FROM registry.test/base
+RUN ["echo", "a]
+RUN [ -e /etc/mark ]
+CMD [ echo one ]

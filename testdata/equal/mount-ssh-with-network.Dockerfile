@@ -1,0 +1,3 @@
+FROM registry.test/base
+RUN --mount=type=ssh true
+#: network

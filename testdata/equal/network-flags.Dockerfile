@@ -1,0 +1,4 @@
+FROM registry.test/base
+RUN --network=none echo none
+RUN --network=default echo default
+RUN echo neither

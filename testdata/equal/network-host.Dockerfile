@@ -1,0 +1,4 @@
+FROM registry.test/base
+RUN --network=host echo host
+#: args --allow network.host
+#: network

@@ -1,0 +1,4 @@
+FROM registry.test/base
+RUN echo one
+RUN --network=none echo two
+#: args --network none

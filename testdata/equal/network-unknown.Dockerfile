@@ -1,0 +1,3 @@
+FROM registry.test/base
+RUN --network=bridge echo
+#: refused

@@ -1,0 +1,2 @@
+FROM registry.test/base
+RUN echo one

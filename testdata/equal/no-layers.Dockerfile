@@ -1,0 +1,3 @@
+FROM registry.test/empty
+COPY a.txt /
+ENV SEEN=$FROM_BASE

@@ -1,0 +1,5 @@
+
+# escape=`
+FROM registry.test/base
+RUN echo a\
+ b

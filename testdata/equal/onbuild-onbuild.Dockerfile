@@ -1,0 +1,3 @@
+FROM registry.test/base
+ONBUILD ONBUILD RUN echo
+#: refused

@@ -1,0 +1,3 @@
+FROM registry.test/base
+ONBUILD RUN echo triggered
+ONBUILD ADD dir /dir

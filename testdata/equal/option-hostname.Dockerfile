@@ -1,0 +1,3 @@
+FROM registry.test/base
+RUN hostname
+#: args --build-arg BUILDKIT_SANDBOX_HOSTNAME=host.test

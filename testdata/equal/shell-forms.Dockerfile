@@ -1,0 +1,4 @@
+FROM registry.test/base
+RUN   echo   "a   b"
+CMD echo $HOME
+ENTRYPOINT exec sh

@@ -1,0 +1,3 @@
+FROM registry.test/base
+ARG SIGNAL=9
+STOPSIGNAL $SIGNAL

@@ -1,0 +1,3 @@
+FROM registry.test/base
+COPY --magic a.txt /
+#: refused

@@ -1,0 +1,3 @@
+FROM registry.test/base
+FETCH http://files.test/file
+#: refused

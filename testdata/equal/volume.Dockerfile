@@ -1,0 +1,5 @@
+FROM registry.test/base
+ENV V=/from-env
+VOLUME /one /two
+VOLUME $V
+VOLUME [ "/three" ]
