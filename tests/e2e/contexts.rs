@@ -239,9 +239,15 @@ fn other_frontend(case: &Case) -> Result<()> {
     let other = format!("{}/other_frontend/image", case.bench.web.host());
     let dockerfile = format!("# syntax={other}\nFROM {}\n{EXECUTE}\n", base.tagged());
     let syntax = format!("BUILDKIT_SYNTAX={}", case.bench.frontend);
-    let build = case.build_bytes(dockerfile.as_bytes())?.with(&["--build-arg", &syntax]);
+    let build = case
+        .build_bytes(dockerfile.as_bytes())?
+        .with(&["--build-arg", &syntax]);
     build.run()?.refused("# syntax", &[&other])?;
-    assert_eq!(case.bench.web.hits("other_frontend"), 0, "nobody asks for its image");
+    assert_eq!(
+        case.bench.web.hits("other_frontend"),
+        0,
+        "nobody asks for its image"
+    );
     Ok(())
 }
 
