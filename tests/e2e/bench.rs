@@ -2,14 +2,13 @@
 
 use std::{
     env, fs,
-    net::IpAddr,
     path::{Path, PathBuf},
     process,
     time::{Duration, SystemTime},
 };
 
 use engine::{
-    Engine, Lifetime, Result, Suite,
+    Engine, Result,
     frontend::{self, Profile},
     image::{Image, Tar},
     process::{Finished, run},
@@ -44,14 +43,13 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// Brings everything up.
-    pub fn new(suite: Suite) -> Result<Self> {
-        let engine = Engine::up(suite, Lifetime::Process)?;
+    /// Puts our image into the registry of `engine`. Where its cosign makes no bundles, that of `signer` does.
+    pub fn new(engine: Engine, signer: Option<Engine>) -> Result<Self> {
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
         let run = format!("run-{}-{}", process::id(), since.as_secs());
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
             .join("e2e")
-            .join(suite.name());
+            .join(&engine.name);
         if folder.exists() {
             fs::remove_dir_all(&folder)?;
         }
@@ -62,13 +60,11 @@ impl Bench {
         let binary = frontend::build(Path::new(env!("CARGO_MANIFEST_DIR")), Profile::EndToEnd)?;
         let repository = format!("{run}/verified-dockerfile");
         registry.push(&repository, "latest", &frontend::image(&binary, None)?)?;
-        // The older cosign knows the older signature format only.
-        let signer = Engine::up(Suite::Forky, Lifetime::Process);
         let bench = Self {
-            web: Web::start(IpAddr::V4(engine.address), engine.clone(), git)?,
+            web: Web::start(engine.address, engine.clone(), git)?,
             frontend: format!("{}/{repository}:latest", engine.registry),
             busybox: engine.busybox()?,
-            signer: signer.ok(),
+            signer,
             registry,
             engine,
             binary,
@@ -209,7 +205,7 @@ impl Case<'_> {
 
     /// Asks our frontend `request` about `dockerfile`, as `docker buildx build --call` does.
     pub fn call(&self, dockerfile: &str, request: &str) -> Result<Outcome> {
-        let word = if self.bench.engine.has_check() {
+        let word = if self.bench.engine.has_call()? {
             "--call"
         } else {
             "--print"
@@ -276,26 +272,14 @@ impl Case<'_> {
     /// Signs `image` with `key`.
     pub fn sign(&self, image: &Pushed, key: &str, format: Format) -> Result<()> {
         let (key, reference) = (format!("{key}.key"), image.pinned());
-        let mut words = vec![
-            "sign",
-            "--key",
-            &key,
-            "--tlog-upload=false",
-            "--allow-insecure-registry",
-            "--yes",
-        ];
-        let signer = match (format, &self.bench.signer) {
-            (Format::Tag, Some(signer)) => {
-                words.extend(["--use-signing-config=false", "--new-bundle-format=false"]);
-                signer
-            }
-            (Format::Tag, None) => &self.bench.engine,
-            (Format::Bundle, Some(signer)) => {
-                words.push("--use-signing-config=false");
-                signer
-            }
-            (Format::Bundle, None) => return Err("no cosign here can make a bundle".into()),
-        };
+        let signer = self.bench.signer.as_ref().unwrap_or(&self.bench.engine);
+        let mut words = vec!["sign", "--key", &key];
+        words.extend(signer.sign_words()?);
+        match (format, signer.makes_bundles()?) {
+            (Format::Tag, true) => words.push("--new-bundle-format=false"),
+            (Format::Tag, false) | (Format::Bundle, true) => {}
+            (Format::Bundle, false) => return Err("no cosign here can make a bundle".into()),
+        }
         words.push(&reference);
         self.bench.cosign(signer, &words)?;
         Ok(())

@@ -1,9 +1,6 @@
 //! Where the build comes from: named contexts, remote contexts, and which frontend reads it.
 
-use std::{
-    net::IpAddr,
-    sync::atomic::{AtomicUsize, Ordering},
-};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use engine::{Result, image::Tar};
 
@@ -181,7 +178,7 @@ fn changing_context(case: &Case) -> Result<()> {
     let head = format!("# syntax={}\nFROM {}\n", case.bench.frontend, base.tagged());
     let count = AtomicUsize::new(0);
     let first = head.clone();
-    let web = Web::answering(IpAddr::V4(case.bench.engine.address), move |request| {
+    let web = Web::answering(case.bench.engine.address, move |request| {
         let time = if request.method == "GET" {
             count.fetch_add(1, Ordering::Relaxed)
         } else {
@@ -235,20 +232,17 @@ fn by_argument(case: &Case) -> Result<()> {
     Ok(())
 }
 
-/// A line that names the stock frontend is nothing to us; one that names another says that the file is not for us.
+/// A line that names another frontend says that the file is not written for us.
 fn other_frontend(case: &Case) -> Result<()> {
     let base = case.base("base")?;
     case.policy(&[accept("image", &base.repository)])?;
-    let syntax = format!("BUILDKIT_SYNTAX={}", case.bench.frontend);
-    let build = |line: &str| {
-        let dockerfile = format!("# syntax={line}\nFROM {}\n{EXECUTE}\n", base.tagged());
-        case.build_bytes(dockerfile.as_bytes())?
-            .with(&["--build-arg", &syntax])
-            .run()
-    };
-    build("docker/dockerfile:1")?.executed()?;
     let other = format!("{}/other_frontend/image", case.bench.web.host());
-    build(&other)?.refused("# syntax", &[&other])?;
+    let dockerfile = format!("# syntax={other}\nFROM {}\n{EXECUTE}\n", base.tagged());
+    let syntax = format!("BUILDKIT_SYNTAX={}", case.bench.frontend);
+    let build = case
+        .build_bytes(dockerfile.as_bytes())?
+        .with(&["--build-arg", &syntax]);
+    build.run()?.refused("# syntax", &[&other])?;
     assert_eq!(
         case.bench.web.hits("other_frontend"),
         0,

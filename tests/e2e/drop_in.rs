@@ -163,7 +163,7 @@ fn standard_input(case: &Case) -> Result<()> {
 }
 
 fn platforms(case: &Case) -> Result<()> {
-    if !case.bench.engine.has_attestations() {
+    if !case.bench.engine.has_attestations()? {
         return Ok(());
     }
     let images = [
@@ -195,7 +195,7 @@ fn platforms(case: &Case) -> Result<()> {
 }
 
 fn provenance(case: &Case) -> Result<()> {
-    if !case.bench.engine.has_attestations() {
+    if !case.bench.engine.has_attestations()? {
         return Ok(());
     }
     let base = case.base("base")?;
@@ -232,7 +232,7 @@ fn outline(case: &Case) -> Result<()> {
 }
 
 fn check(case: &Case) -> Result<()> {
-    if !case.bench.engine.has_check() {
+    if !case.bench.engine.has_call()? {
         return Ok(());
     }
     let base = case.base("base")?;

@@ -81,7 +81,7 @@ fn all(case: &Case) -> Result<()> {
     let compared = compared.into_inner();
     println!(
         "{}: {compared} graphs compared, {} files",
-        case.bench.engine.suite,
+        case.bench.engine.name,
         files.len()
     );
     assert!(compared >= FEWEST, "only {compared} files were compared");
@@ -309,7 +309,7 @@ impl<'a> Setting<'a> {
 
     /// Whether the file was compared; not if it is refused or not for this engine.
     fn compare(&self, file: &File) -> Result<bool> {
-        let suite = self.case.bench.engine.suite.name();
+        let suite = &self.case.bench.engine.name;
         if file.settings.iter().any(|setting| {
             setting
                 .strip_prefix("only ")

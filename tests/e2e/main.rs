@@ -24,7 +24,7 @@ use std::{
     sync::OnceLock,
 };
 
-use engine::{Engine, Result, Suite};
+use engine::{Engine, Lifetime, Result, Suite};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 use crate::bench::{Bench, Case};
@@ -45,12 +45,30 @@ const GROUPS: &[(&str, &[Test])] = &[
     ("bad_input", bad_input::TESTS),
 ];
 
+/// Where the tests run.
+#[derive(Clone, Copy)]
+enum Place {
+    /// The engine that the environment describes.
+    Existing,
+    /// A suite's own.
+    Suite(Suite),
+}
+
 static BENCHES: [OnceLock<std::result::Result<Bench, String>>; 2] =
     [OnceLock::new(), OnceLock::new()];
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let missing = missing();
+    let (places, missing) = match Engine::existing() {
+        Ok(Some(_)) => (vec![Place::Existing], None),
+        Ok(None) => (Suite::ALL.map(Place::Suite).to_vec(), missing()),
+        Err(error) => (
+            vec![Place::Existing],
+            Some(format!(
+                "The engine in the environment cannot be used: {error}"
+            )),
+        ),
+    };
     let must_run = env::var("CI").is_ok_and(|value| value == "true" || value == "1");
     let skip = missing.is_some() && !must_run;
     let before: Vec<Suite> = Suite::ALL
@@ -58,53 +76,75 @@ fn main() -> ExitCode {
         .filter(|&suite| Engine::find(suite).is_some())
         .collect();
     let mut trials = Vec::new();
-    for (bench, suite) in BENCHES.iter().zip(Suite::ALL) {
+    for (bench, place) in BENCHES.iter().zip(places) {
         for (group, tests) in GROUPS {
             for (name, test) in *tests {
                 let name = format!("{group}::{name}");
-                let trial = Trial::test(format!("{name} ({suite})"), move || {
+                let title = match place {
+                    Place::Existing => name.clone(),
+                    Place::Suite(suite) => format!("{name} ({suite})"),
+                };
+                let trial = Trial::test(title, move || {
                     let bench =
-                        bench.get_or_init(|| Bench::new(suite).map_err(|error| error.to_string()));
+                        bench.get_or_init(|| start(place).map_err(|error| error.to_string()));
                     let bench = bench
                         .as_ref()
                         .map_err(|error| Failed::from(format!("no engine: {error}")))?;
-                    bench
+                    let case = bench
                         .case(&name)
-                        .and_then(|case| test(&case))
-                        .map_err(|error| Failed::from(error.to_string()))
+                        .map_err(|error| Failed::from(error.to_string()))?;
+                    test(&case).map_err(|error| Failed::from(error.to_string()))
                 });
                 trials.push(trial.with_ignored_flag(skip));
             }
         }
     }
     let conclusion = libtest_mimic::run(&arguments, trials);
-    for (bench, suite) in BENCHES.iter().zip(Suite::ALL) {
-        if bench.get().is_some()
-            && !before.contains(&suite)
-            && let Err(error) = Engine::down(suite)
-        {
+    let started = BENCHES.iter().any(|bench| bench.get().is_some());
+    for suite in Suite::ALL
+        .into_iter()
+        .filter(|suite| started && !before.contains(suite))
+    {
+        if let Err(error) = Engine::down(suite) {
             eprintln!("{suite}: {error}");
         }
     }
     if let Some(missing) = missing.filter(|_| skip && conclusion.num_ignored > 0) {
         let count = conclusion.num_ignored;
         eprintln!(
-            "\n{0}\nSKIPPED: {count} end-to-end tests. {missing}.\n{0}\n",
+            "\n{0}\nSKIPPED: {count} end-to-end tests. {missing}.\nTo use a `docker buildx` that is there, set \
+             VERIFIED_ENGINE_REGISTRY and VERIFIED_ENGINE_ADDRESS: see Engine::existing.\n{0}\n",
             "=".repeat(100)
         );
     }
     conclusion.exit_code()
 }
 
+fn start(place: Place) -> Result<Bench> {
+    match place {
+        Place::Existing => Bench::new(
+            Engine::existing()?.ok_or("the environment describes no engine")?,
+            None,
+        ),
+        // The older cosign knows the older format of signatures only.
+        Place::Suite(suite) => {
+            let signer = Engine::up(Suite::Forky, Lifetime::Process)?;
+            Bench::new(Engine::up(suite, Lifetime::Process)?, Some(signer))
+        }
+    }
+}
+
 /// Why there cannot be an engine here, if so.
-fn missing() -> Option<&'static str> {
+fn missing() -> Option<String> {
     let is_root = Command::new("id")
         .arg("-u")
         .output()
         .is_ok_and(|output| output.stdout == b"0\n");
     let release = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
-    if !release.lines().any(|line| line == "ID=debian") {
-        return Some("An engine can be brought up on Debian only");
-    }
-    (!is_root).then_some("Only root can bring an engine up")
+    let missing = match (release.lines().any(|line| line == "ID=debian"), is_root) {
+        (true, true) => return None,
+        (false, _) => "An engine can be brought up on Debian only",
+        (true, false) => "Only root can bring an engine up",
+    };
+    Some(missing.to_owned())
 }

@@ -129,7 +129,7 @@ fn unreached_stage(case: &Case) -> Result<()> {
 
 /// The scanner of `--sbom` runs with the whole image before it: it is an image like any other, named by the command line.
 fn sbom_scanner(case: &Case) -> Result<()> {
-    if !case.bench.engine.has_attestations() {
+    if !case.bench.engine.has_attestations()? {
         return Ok(());
     }
     let base = case.signed_base("base", Format::Tag)?;

@@ -76,7 +76,7 @@ fn measure(engine: &Engine, image: &Image, runs: usize) -> Result<[bool; 2]> {
     registry.push("bench/base", "latest", &base)?;
     let folder = crate::workspace()
         .join("target/bench-build")
-        .join(engine.suite.name());
+        .join(&engine.name);
     fs::create_dir_all(&folder)?;
     let base = format!("{}/bench/base", engine.registry);
     let policy = format!(

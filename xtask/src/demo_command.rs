@@ -60,18 +60,13 @@ fn show(engine: &Engine) -> Result<ExitCode> {
         &folder,
         &["generate-key-pair", "--output-key-prefix", "team"],
     )?;
-    let mut words = vec![
-        "sign",
-        "--key",
-        "team.key",
-        "--tlog-upload=false",
-        "--allow-insecure-registry",
-        "--yes",
-    ];
-    if engine.suite != Suite::Trixie {
-        words.push("--use-signing-config=false");
-    }
-    cosign(engine, &folder, &[&words[..], &[&signed]].concat())?;
+    let words = [
+        &["sign", "--key", "team.key"][..],
+        &engine.sign_words()?,
+        &[&signed],
+    ]
+    .concat();
+    cosign(engine, &folder, &words)?;
 
     let policy = format!(
         "version = 1\n\n[keys.team]\ncosign = \"team.pub\"\n\n[[image]]\nmatch = \"{}/team/*\"\nsigned-by = [\"team\"]\n",

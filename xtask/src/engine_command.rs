@@ -53,11 +53,9 @@ pub fn run(action: Action) -> Result<ExitCode> {
             Ok(())
         }),
         Action::Status => {
-            for (suite, engine) in engine::status() {
-                println!(
-                    "{}",
-                    engine.map_or_else(|| format!("{suite}: down"), |engine| engine.describe())
-                );
+            for suite in Suite::ALL {
+                let engine = Engine::find(suite).map(|engine| engine.describe());
+                println!("{}", engine.unwrap_or_else(|| format!("{suite}: down")));
             }
             Ok(ExitCode::SUCCESS)
         }
@@ -66,7 +64,7 @@ pub fn run(action: Action) -> Result<ExitCode> {
             for (name, value) in engine.variables() {
                 println!("export {name}='{value}'");
             }
-            println!("export PATH='{}':\"$PATH\"", engine.programs().display());
+            println!("export PATH='{}':\"$PATH\"", programs(&engine));
             Ok(ExitCode::SUCCESS)
         }
         Action::Shell { suite, command } => {
@@ -76,7 +74,7 @@ pub fn run(action: Action) -> Result<ExitCode> {
             let mut command = Command::new(words.next().unwrap_or(&shell));
             let path = env::var("PATH").unwrap_or_default();
             command.args(words).envs(engine.variables());
-            command.env("PATH", format!("{}:{path}", engine.programs().display()));
+            command.env("PATH", format!("{}:{path}", programs(&engine)));
             Err(command.exec().into())
         }
     }
@@ -86,6 +84,10 @@ fn find(suite: Suite) -> Result<Engine> {
     Engine::find(suite).ok_or_else(|| {
         format!("{suite} is not up; start it by: cargo xtask engine up {suite}").into()
     })
+}
+
+fn programs(engine: &Engine) -> String {
+    engine.programs().unwrap_or_default().display().to_string()
 }
 
 /// Does `task` for all suites at once and tells every error.

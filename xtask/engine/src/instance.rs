@@ -1,4 +1,4 @@
-//! Starting, finding and ending engines.
+//! Starting, finding and ending the engines of suites.
 
 use std::{
     env, fs,
@@ -13,38 +13,26 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Result, Suite, image::Tar, network, process, root};
+use crate::{Engine, Lifetime, Result, Suite, engine::ENTER, network, root};
 
 const START_LIMIT: Duration = Duration::from_secs(60);
 const STOP_LIMIT: Duration = Duration::from_secs(15);
 const REGISTRY_PORT: u16 = 5000;
-/// Puts a suite's programs over the machine's own, for one process and its children: files keep their paths.
-const ENTER: &str = r#"mount --bind "$0/usr" /usr && exec "$@""#;
-
-/// How long an engine lives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lifetime {
-    /// Until [`Engine::down`].
-    Detached,
-    /// Until [`Engine::down`] or the end of the process that started it, however that ends.
-    Process,
-}
-
-/// A running engine.
+/// A running engine of a suite.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Engine {
+pub(crate) struct Instance {
     /// What it runs.
-    pub suite: Suite,
+    pub(crate) suite: Suite,
     /// The address of its bridge: the machine, as seen by the daemon, by build steps and by the machine itself.
-    pub address: Ipv4Addr,
+    pub(crate) address: Ipv4Addr,
     /// Its registry, `host:port` at the bridge's address, plain HTTP. The daemon takes any port there as insecure.
-    pub registry: String,
+    pub(crate) registry: String,
     /// The same registry on loopback, which build steps do not reach.
-    pub loopback_registry: String,
+    pub(crate) loopback_registry: String,
     /// The root file system that it runs from.
-    pub root: PathBuf,
+    pub(crate) root: PathBuf,
     /// Its data, at the same path inside; removed when it is brought down.
-    pub state: PathBuf,
+    pub(crate) state: PathBuf,
     /// Its first process, and when that was started in clock ticks since boot.
     process: (u32, u64),
 }
@@ -67,21 +55,12 @@ fn state(suite: Suite) -> PathBuf {
     cache().join(format!("run-{suite}"))
 }
 
-/// Which suites have a running engine.
-#[must_use]
-pub fn status() -> Vec<(Suite, Option<Engine>)> {
-    Suite::ALL
-        .into_iter()
-        .map(|suite| (suite, Engine::find(suite)))
-        .collect()
-}
-
-impl Engine {
+impl Instance {
     /// Brings the engine of `suite` up, or finds it running. Leftovers of one that died are cleared away.
     ///
     /// # Errors
     /// If this is not root on Debian, the archive cannot be reached, or the daemon does not start.
-    pub fn up(suite: Suite, lifetime: Lifetime) -> Result<Self> {
+    pub(crate) fn up(suite: Suite, lifetime: Lifetime) -> Result<Self> {
         let _lock = lock(suite)?;
         if let Some(engine) = Self::find(suite) {
             return Ok(engine);
@@ -98,122 +77,18 @@ impl Engine {
     ///
     /// # Errors
     /// If it does not end.
-    pub fn down(suite: Suite) -> Result<()> {
+    pub(crate) fn down(suite: Suite) -> Result<()> {
         let _lock = lock(suite)?;
         Self::stop(suite)
     }
 
     /// The running engine of `suite`.
     #[must_use]
-    pub fn find(suite: Suite) -> Option<Self> {
+    pub(crate) fn find(suite: Suite) -> Option<Self> {
         let text = fs::read(state(suite).join("engine.json")).ok()?;
         let engine: Self = serde_json::from_slice(&text).ok()?;
         let (id, start) = engine.process;
         (start_time(id) == Some(start) && engine.answers()).then_some(engine)
-    }
-
-    /// A command that runs a program of the suite against this engine: `docker`, `cosign`, `git` and so on.
-    ///
-    /// It has the machine's files at their own paths, only `/usr` is the suite's.
-    #[must_use]
-    pub fn command(&self, program: &str) -> Command {
-        let mut command = Command::new("unshare");
-        command.args(["--mount", "--propagation", "private", "sh", "-c", ENTER]);
-        command.arg(&self.root).arg(program);
-        command.envs(self.variables());
-        command
-    }
-
-    /// The environment in which the suite's programs find this engine.
-    #[must_use]
-    pub fn variables(&self) -> Vec<(&'static str, String)> {
-        let path = |name| self.state.join(name).to_string_lossy().into_owned();
-        vec![
-            ("DOCKER_HOST", format!("unix://{}", path("docker.sock"))),
-            ("DOCKER_CONFIG", path("config")),
-            ("VERIFIED_ENGINE_SUITE", self.suite.to_string()),
-            ("VERIFIED_ENGINE_ADDRESS", self.address.to_string()),
-            ("VERIFIED_ENGINE_REGISTRY", self.registry.clone()),
-            (
-                "VERIFIED_ENGINE_LOOPBACK_REGISTRY",
-                self.loopback_registry.clone(),
-            ),
-            (
-                "VERIFIED_ENGINE_ROOT",
-                self.root.to_string_lossy().into_owned(),
-            ),
-        ]
-    }
-
-    /// A folder with the suite's programs by name, to be put first into `PATH`.
-    #[must_use]
-    pub fn programs(&self) -> PathBuf {
-        self.state.join("bin")
-    }
-
-    /// Runs the suite's docker client.
-    ///
-    /// # Errors
-    /// If it does not end within `limit`. A failing exit code is no error.
-    pub fn docker(&self, words: &[&str], limit: Duration) -> Result<process::Finished> {
-        process::run(self.command("docker").args(words), &[], limit)
-    }
-
-    /// The files of a small system: BusyBox, statically linked, with a link for each of its programs.
-    ///
-    /// # Errors
-    /// If the root has none.
-    pub fn busybox(&self) -> Result<Tar> {
-        let program = self.root.join("usr/bin/busybox");
-        let list = process::run(
-            Command::new(&program).arg("--list"),
-            &[],
-            Duration::from_secs(10),
-        )?
-        .success()?;
-        let tar = ["bin", "etc", "tmp"]
-            .into_iter()
-            .fold(Tar::new(), Tar::folder);
-        let tar = tar.file("bin/busybox", 0o755, &fs::read(program)?);
-        let names = list.stdout.lines().filter(|name| *name != "busybox");
-        Ok(names.fold(tar, |tar, name| tar.link(&format!("bin/{name}"), "busybox")))
-    }
-
-    /// Whether it can export several platforms and attestations.
-    #[must_use]
-    pub fn has_attestations(&self) -> bool {
-        self.suite.containerd_store()
-    }
-
-    /// Whether its client has `--check` and `--call`; before buildx 0.15 there was only `--print`.
-    #[must_use]
-    pub fn has_check(&self) -> bool {
-        self.suite != Suite::Trixie
-    }
-
-    /// What this engine is, in one line, with versions as its programs tell them.
-    #[must_use]
-    pub fn describe(&self) -> String {
-        let limit = Duration::from_secs(20);
-        let ask = |words: &[&str]| {
-            let answer = self
-                .docker(words, limit)
-                .map(|finished| finished.stdout)
-                .unwrap_or_default();
-            answer.trim().to_owned()
-        };
-        let server = ask(&["version", "--format", "{{.Server.Version}}"]);
-        let buildx = ask(&["buildx", "version"]);
-        let buildx = buildx.split(' ').nth(1).unwrap_or("unknown");
-        let store = if self.suite.containerd_store() {
-            "containerd"
-        } else {
-            "graph driver"
-        };
-        format!(
-            "{}: Docker {server}, buildx {buildx}, images in {store}, registry {} and {}",
-            self.suite, self.registry, self.loopback_registry
-        )
     }
 
     fn start(suite: Suite, root: PathBuf, lifetime: Lifetime) -> Result<Self> {
@@ -300,7 +175,7 @@ impl Engine {
             });
             file(&format!("registry-{name}.yml"), registry.to_string())?;
         }
-        let exports: String = self
+        let exports: String = Engine::from(self.clone())
             .variables()
             .into_iter()
             .map(|(name, value)| format!("export {name}='{value}'\n"))

@@ -7,6 +7,7 @@
 //! mounts go with the namespace, so nothing can be left mounted, even after `kill -9`. It stays in the machine's
 //! network namespace, so that daemon, tests and build steps all reach one another at the address of its bridge.
 
+mod engine;
 pub mod frontend;
 pub mod image;
 mod instance;
@@ -17,7 +18,7 @@ pub mod registry;
 mod root;
 mod suite;
 
-pub use instance::{Engine, Lifetime, status};
+pub use engine::{Engine, Lifetime};
 pub use suite::Suite;
 
 /// What went wrong, for a developer to read.
