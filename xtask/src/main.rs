@@ -2,6 +2,7 @@
 
 mod conformance;
 mod engine_command;
+mod fuzz;
 mod image_command;
 
 use std::{
@@ -29,6 +30,14 @@ enum Task {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
+    /// Fuzz the Dockerfile reader, coverage-guided
+    Fuzz {
+        /// Seconds for each target
+        #[arg(long, default_value_t = 60)]
+        time: u64,
+        /// parse, expand or plan; all without it
+        target: Option<String>,
+    },
     /// Build our image from a binary built here, without Docker
     Image(image_command::Arguments),
 }
@@ -36,6 +45,7 @@ enum Task {
 fn main() -> ExitCode {
     let result = match Arguments::parse().task {
         Task::Conformance { files } => Ok(conformance::run(&files)),
+        Task::Fuzz { time, target } => Ok(fuzz::run(&workspace(), target.as_deref(), time)),
         Task::Engine(action) => engine_command::run(action),
         Task::Image(arguments) => image_command::run(&arguments),
     };
