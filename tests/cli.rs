@@ -542,7 +542,11 @@ fn broken_policies_are_refused_at_their_place() {
             6,
             "until",
         ),
-        (&format!("version = 1\n{rule}match = \"y\"\n"), 4, "duplicate key"),
+        (
+            &format!("version = 1\n{rule}match = \"y\"\n"),
+            4,
+            "duplicate key",
+        ),
         ("version = 1\n[[image]\n", 2, ""),
         ("version = 1\n\0", 2, ""),
     ] {
