@@ -14,7 +14,7 @@ use crate::{
         },
         ops::{HostIp, Platform as LlbPlatform, ProxyEnv},
     },
-    pipeline::{Outcome, command_text, refusal},
+    pipeline::{Outcome, command_text, run_refusal},
     policy::{Pin, Policy, RunNeeds},
     report::{Finding, Kind, Place},
     rewrite::edit::Edited,
@@ -43,10 +43,7 @@ impl ExecPolicy for Commands<'_> {
         }
         // Without network an agent can sign for the step, but the step cannot fetch.
         needs.ssh = agent && (needs.network || needs.host_network);
-        let verdict = self
-            .policy
-            .run(&command_text(request.argv), needs, self.now);
-        match refusal(&verdict) {
+        match run_refusal(self.policy, &command_text(request.argv), needs, self.now) {
             None => ExecDecision::Allowed {
                 by: "policy".to_owned(),
             },

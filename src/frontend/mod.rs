@@ -110,6 +110,9 @@ async fn build(
         .map_err(|error| Failure::Gateway(gateway::Error::Unsupported(error)))?;
     let options = Options::new(session.options.clone());
     let inputs = client.inputs(buildkit::PATIENCE).await?;
+    if let Some(dockerfile) = inputs.get(options.dockerfile_local()) {
+        source::is_plain(dockerfile)?;
+    }
     if let Some(request) = options.request()
         && !requests::is_own(request)
     {

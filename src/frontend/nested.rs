@@ -81,6 +81,7 @@ impl Nested<'_> {
                 .unwrap_or_default();
             options.insert("input:context".to_owned(), url);
             options.remove("contextkey");
+            options.remove("context");
         }
         options.insert("filename".to_owned(), self.sources.filename.clone());
         known_capabilities(&mut options);

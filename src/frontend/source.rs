@@ -11,8 +11,10 @@ use crate::{
     fetch::{self, GitSource},
     gateway::{Capability, Client, Error, Ref, Refs, Session, SolveRequest, Status},
     llb::{
+        Definition,
         audit::{Expected, GitPin, HttpPin},
         build::{Git, Graph, Local},
+        ops::Kind,
     },
     resolve::{
         Commit, Resolve, ResolveError,
@@ -218,6 +220,30 @@ pub async fn load(
         context: remote.or(context_input),
         loader,
     })
+}
+
+/// Whether reading a Dockerfile out of this graph, which comes before anything can be judged, runs and fetches nothing:
+/// it has only the client's folders and files.
+pub(super) fn is_plain(definition: &[u8]) -> Result<(), Failure> {
+    let refused = |why: String| {
+        Failure::Status(Status::new(format!(
+            "the Dockerfile that the client hands in cannot be read: {why}; hand it in as a file of a folder"
+        )))
+    };
+    let definition = Definition::decode(definition).map_err(|error| refused(error.to_string()))?;
+    for node in &definition.nodes {
+        let plain = match &node.op().kind {
+            None | Some(Kind::File(_)) => true,
+            Some(Kind::Source(source)) => source.identifier.starts_with("local://"),
+            Some(_) => false,
+        };
+        if !plain {
+            return Err(refused(
+                "the graph that it comes from runs or fetches something".to_owned(),
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn local(options: &Options, session: &str) -> Place {

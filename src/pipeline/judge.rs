@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
+use jiff::Timestamp;
 
 use super::{Build, Memory, known_digest, place, subject};
 use crate::{
     digest::Digest,
     fetch::{Fetch, GitSource, MountKind, Network, Origin, Plan, Platform, RunStep, Source},
-    policy::{Pin, Replaced, RunNeeds, Subject, Verdict},
+    policy::{Pin, Policy, Replaced, RunNeeds, Subject, Verdict},
     reference::ImageReference,
     report::{Finding, Kind},
     resolve::{Resolve, ResolveError},
@@ -133,7 +134,13 @@ pub(super) async fn all<R: Resolve>(
     let mut known: BTreeMap<String, usize> = BTreeMap::new();
     for (index, fetch) in fetches.iter().enumerate() {
         // The debug form of source and origin names everything that the judgement depends on.
-        let key = format!("{:?} {:?}", fetch.origin == Origin::From, fetch.source);
+        let replaced = matches!(fetch.source, Source::Context { .. }).then_some(&fetch.expanded);
+        let key = format!(
+            "{:?} {:?} {replaced:?} {:?}",
+            fetch.origin == Origin::From,
+            fetch.place.trigger.is_some(),
+            fetch.source
+        );
         let at = *known.entry(key).or_insert_with(|| {
             first.push(index);
             first.len().saturating_sub(1)
@@ -359,7 +366,12 @@ async fn git<R: Resolve>(
             );
         }
     };
-    let written = is_commit(&source.reference).then_some(&source.reference);
+    // BuildKit takes only lower case for a commit; anything else may be a branch of that name.
+    let lower = !source
+        .reference
+        .bytes()
+        .any(|byte| byte.is_ascii_uppercase());
+    let written = (lower && is_commit(&source.reference)).then_some(&source.reference);
     let full_checksum = source
         .checksum
         .as_ref()
@@ -437,27 +449,18 @@ async fn context<R: Resolve>(
     }
     let scheme = value.split_once(':').map_or("", |(scheme, _)| scheme);
     match scheme {
-        "docker-image"
-            if value
-                .trim_start_matches("docker-image:")
-                .trim_start_matches("//")
-                == "scratch" =>
-        {
-            Judged {
-                pin: None,
-                verdict: None,
-                image: None,
-                problem: None,
-            }
+        "docker-image" if is_scratch(value) => stand_in(build, fetch, Replaced::Source),
+        // What the graph itself fetches is judged apart.
+        "input" => stand_in(build, fetch, Replaced::Source),
+        "local" => {
+            let replaced = if fetch.origin == Origin::From {
+                Replaced::Base
+            } else {
+                Replaced::Source
+            };
+            stand_in(build, fetch, replaced)
         }
-        "local" => local_context(build, fetch),
         "oci-layout" => layout(build, value),
-        "input" => Judged {
-            pin: None,
-            verdict: None,
-            image: None,
-            problem: None,
-        },
         "http" | "https" | "git" | "ssh" => remote_context(build, resolver, value).await,
         other if other.starts_with("git@") => remote_context(build, resolver, value).await,
         _ => Judged::refused(
@@ -470,13 +473,13 @@ async fn context<R: Resolve>(
     }
 }
 
-/// A folder of the client in the place of an image or a stage.
-fn local_context(build: &Build<'_>, fetch: &Fetch) -> Judged {
-    let replaced = if fetch.origin == Origin::From {
-        Replaced::Base
-    } else {
-        Replaced::Source
-    };
+/// Whether a named context is the empty image.
+fn is_scratch(value: &str) -> bool {
+    matches!(value, "docker-image://scratch" | "docker-image:scratch")
+}
+
+/// Something without a digest of its own in the place of an image or a stage: a folder or a graph of the client, or nothing.
+fn stand_in(build: &Build<'_>, fetch: &Fetch, replaced: Replaced) -> Judged {
     let verdict = match ImageReference::parse(&fetch.expanded) {
         Ok(reference) => build.policy.local_override(&reference, replaced, build.now),
         Err(_) => Verdict::Accepted(Vec::new()),
@@ -602,6 +605,22 @@ pub(super) fn pinned_contexts(
     contexts
 }
 
+/// Why no rule gives a command what it needs; `None` if one does. `command` is from [`command_text`].
+#[must_use]
+pub fn run_refusal(
+    policy: &Policy,
+    command: &str,
+    needs: RunNeeds,
+    now: Timestamp,
+) -> Option<(String, String)> {
+    let (cause, next) = refusal(&policy.run(command, needs, now))?;
+    if command == SCRIPT {
+        let next = "write the script without its #! line: then a run rule can name its text";
+        return Some((cause, next.to_owned()));
+    }
+    Some((cause, next))
+}
+
 /// What became of the RUN steps.
 #[derive(Debug, Default)]
 pub(super) struct Runs {
@@ -613,26 +632,85 @@ pub(super) struct Runs {
     pub findings: Vec<Finding>,
 }
 
+/// Shells whose last argument is the text that they run. By path: what else is called by such a name is another program.
+const SHELLS: [&str; 15] = [
+    "/bin/sh",
+    "/bin/ash",
+    "/bin/bash",
+    "/bin/dash",
+    "/bin/zsh",
+    "/usr/bin/sh",
+    "/usr/bin/bash",
+    "/usr/bin/dash",
+    "/usr/bin/zsh",
+    "sh",
+    "ash",
+    "bash",
+    "cmd",
+    "powershell",
+    "pwsh",
+];
+
+/// What may stand between a shell and its text without changing what text it runs.
+const SHELL_OPTIONS: [&str; 12] = [
+    "-e",
+    "-u",
+    "-x",
+    "-l",
+    "-o",
+    "pipefail",
+    "errexit",
+    "nounset",
+    "xtrace",
+    "/S",
+    "-NoProfile",
+    "-NonInteractive",
+];
+
+/// The options that announce the text.
+const TEXT_OPTIONS: [&str; 19] = [
+    "-c", "-ec", "-ce", "-xc", "-uc", "-lc", "-exc", "-xec", "-euc", "-uec", "-euxc", "-exuc",
+    "-xeuc", "-elc", "-lec", "-Command", "-command", "/C", "/c",
+];
+
+/// Where BuildKit puts the scripts of heredocs that begin with `#!`.
+const SCRIPTS: &str = "/dev/pipes/";
+
+/// What a script is called where rules are matched. Only `*` matches it: its text is not among the arguments, so any
+/// narrower rule would allow every other script too.
+const SCRIPT: &str = "\u{0}";
+
 /// The text that run rules are matched with: what a shell would run, or the words of the exec form.
 ///
-/// The audit takes the same from the LLB, so it is decided by the arguments alone.
+/// The audit takes the same from the LLB, so it is decided by the arguments alone. Whoever writes the Dockerfile writes
+/// the arguments too, so a text counts as the shell's only where the words before it can mean nothing else.
 #[must_use]
 pub fn command_text(argv: &[String]) -> String {
-    match argv {
-        [_, .., option, text] if is_shell_option(option) => text.clone(),
-        words => words.join(" "),
+    let text = match argv {
+        [shell, options @ .., text]
+            if SHELLS.contains(&shell.as_str()) && announces_text(options) =>
+        {
+            Some(text)
+        }
+        _ => None,
+    };
+    if text.unwrap_or(&String::new()).starts_with(SCRIPTS)
+        || argv.iter().any(|word| word.starts_with(SCRIPTS))
+    {
+        return SCRIPT.to_owned();
     }
+    text.cloned().unwrap_or_else(|| argv.join(" "))
 }
 
-/// `-c`, also together with others (`-ec`), and what PowerShell and cmd have instead.
-fn is_shell_option(option: &str) -> bool {
-    let lower = option.to_ascii_lowercase();
-    matches!(lower.as_str(), "-command" | "/c")
-        || lower.strip_prefix('-').is_some_and(|letters| {
-            letters.ends_with('c')
-                && letters.len() <= 8
-                && letters.bytes().all(|byte| byte.is_ascii_lowercase())
-        })
+/// Whether `options` are known ones and the last one, and only that, announces the text.
+fn announces_text(options: &[String]) -> bool {
+    let Some((last, before)) = options.split_last() else {
+        return false;
+    };
+    TEXT_OPTIONS.contains(&last.as_str())
+        && before
+            .iter()
+            .all(|option| SHELL_OPTIONS.contains(&option.as_str()))
 }
 
 /// Decides about every RUN of the file. Only those that the target reaches can be refused.
@@ -664,7 +742,7 @@ pub(super) fn runs(build: &Build<'_>, steps: &[RunStep]) -> Runs {
             ssh: has_network && step.mounts.iter().any(|mount| mount.kind == MountKind::Ssh),
             devices: !step.devices.is_empty(),
         };
-        if let Some((cause, next)) = refusal(&build.policy.run(&command, needs, build.now)) {
+        if let Some((cause, next)) = run_refusal(build.policy, &command, needs, build.now) {
             out.findings
                 .push(run_finding(build, step, &command, cause, next));
         }
@@ -693,6 +771,10 @@ fn run_finding(
     cause: String,
     next: String,
 ) -> Finding {
+    let command = match &step.script {
+        Some(script) if command == SCRIPT => script,
+        _ => command,
+    };
     let mut shown: String = command
         .lines()
         .next()

@@ -18,7 +18,7 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 
 pub use edits::without_syntax;
-pub use judge::{Judged, PinSource, command_text, git_at, http, image, refusal};
+pub use judge::{Judged, PinSource, command_text, git_at, http, image, refusal, run_refusal};
 
 use crate::{
     digest::Digest,

@@ -642,18 +642,99 @@ fn each_thing_is_asked_once() {
 
 #[test]
 fn the_text_for_rules_is_what_the_shell_would_run() {
-    let argv = |words: &[&str]| {
-        words
-            .iter()
-            .map(|word| (*word).to_owned())
-            .collect::<Vec<_>>()
+    let text = |words: &[&str]| {
+        command_text(
+            &words
+                .iter()
+                .map(|word| (*word).to_owned())
+                .collect::<Vec<_>>(),
+        )
     };
-    assert_eq!(command_text(&argv(&["/bin/sh", "-c", "make x"])), "make x");
+    assert_eq!(text(&["/bin/sh", "-c", "make x"]), "make x");
     assert_eq!(
-        command_text(&argv(&["/bin/bash", "-o", "pipefail", "-ec", "make x"])),
+        text(&["/bin/bash", "-o", "pipefail", "-ec", "make x"]),
         "make x"
     );
-    assert_eq!(command_text(&argv(&["make", "x"])), "make x");
-    assert_eq!(command_text(&argv(&["powershell", "-Command", "x"])), "x");
-    assert_eq!(command_text(&argv(&["-c", "x"])), "-c x");
+    assert_eq!(text(&["make", "x"]), "make x");
+    assert_eq!(text(&["powershell", "-Command", "x"]), "x");
+    // Each would run something else than its last word says.
+    for forged in [
+        &["/bin/sh", "-c", "evil", "-c", "make x"][..],
+        &["/bin/sh", "-c", "evil", "make x"],
+        &["/evil", "-c", "make x"],
+        &["/bin/evil/sh", "-c", "make x"],
+        &["/bin/sh", "/evil", "-c", "make x"],
+        &["/bin/sh", "-s", "-c", "make x"],
+        &["/bin/bash", "--rcfile", "/evil", "-ic", "make x"],
+        &["-c", "make x"],
+        &["/bin/sh", "make x"],
+    ] {
+        assert_eq!(text(forged), forged.join(" "));
+    }
+    for script in [
+        &["/bin/sh", "-c", "/dev/pipes/EOF"][..],
+        &["/dev/pipes/EOF"],
+        &["/bin/sh", "-c", "/dev/pipes/EOF", "x"],
+    ] {
+        assert_eq!(
+            text(script),
+            "\u{0}",
+            "a script is named by no rule but `*`"
+        );
+    }
+}
+
+#[test]
+fn only_a_rule_for_everything_allows_a_script() {
+    let rule = |pattern: &str| {
+        format!(
+            "{ACCEPT}[[run]]\nmatch = \"{pattern}\"\nnetwork = \"host\"\nreason = \"r\"\nuntil = 2030-01-01\n"
+        )
+    };
+    let file = "FROM a\nRUN --network=host <<EOF\n#!/bin/sh\ntrue\nEOF\n";
+    let out = |pattern: &str| {
+        let policy = rule(pattern);
+        outcome(
+            file,
+            &Case {
+                policy: &policy,
+                lock: "version = 1\n",
+                ..Case::default()
+            },
+            &World::default(),
+        )
+    };
+    assert_eq!(kinds(&out("*")), []);
+    for pattern in ["/dev/pipes/EOF", "/dev/pipes/*", "/*", "*EOF"] {
+        assert_eq!(kinds(&out(pattern)), [(Kind::Run, 2)], "{pattern}");
+    }
+    assert!(
+        out("/*").findings[0].next.contains("#!"),
+        "{:?}",
+        out("/*").findings
+    );
+}
+
+#[test]
+fn what_the_client_hands_in_does_not_stand_in_for_a_signed_image() {
+    let policy = "version = 1\n[keys.k]\ncosign = \"testdata/cosign/KEY\"\n[[image]]\nmatch = \"docker.io/library/good\"\nsigned-by = [\"k\"]\n";
+    let key = std::fs::read_dir("testdata/cosign")
+        .unwrap()
+        .filter_map(|entry| entry.unwrap().file_name().into_string().ok())
+        .find(|name| name.ends_with(".pub"))
+        .unwrap();
+    let policy = policy.replace("KEY", &key);
+    let with = |value: &'static str| {
+        let contexts = [("good", value)];
+        let case = Case {
+            policy: &policy,
+            lock: "version = 1\n",
+            contexts: &contexts,
+            ..Case::default()
+        };
+        outcome("FROM good\n", &case, &World::default())
+    };
+    for value in ["local:x", "input:x", "docker-image://scratch"] {
+        assert_eq!(kinds(&with(value)), [(Kind::Context, 1)], "{value}");
+    }
 }
