@@ -4,13 +4,14 @@
 //! no line. So each is fetched first, as the very operation that the build has (it is fetched once), and a failure is told at the
 //! line of its ADD.
 
-use futures_util::future::join_all;
+use futures_util::stream::{self, StreamExt as _};
 
 use super::{Failure, source};
 use crate::{
     digest::Digest,
     gateway::{BuildResult, Client, SolveRequest},
     llb::{Definition, build::only, ops::Kind as OpKind},
+    pipeline::AT_ONCE,
     report::{Finding, Kind, Place},
     resolve::buildkit::PATIENCE,
     rewrite::edit::Edited,
@@ -66,7 +67,7 @@ pub async fn fetch(
             });
         }
     }
-    let outcomes = join_all(downloads.iter().map(|download| async {
+    let fetched = downloads.iter().map(|download| async {
         let solved = client
             .solve(
                 SolveRequest::definition(download.definition.clone()),
@@ -78,8 +79,9 @@ pub async fn fetch(
             .evaluate(&reference, PATIENCE.saturating_mul(10))
             .await?;
         Ok::<(), Failure>(())
-    }))
-    .await;
+    });
+    let outcomes: Vec<Result<(), Failure>> =
+        stream::iter(fetched).buffered(AT_ONCE).collect().await;
     let mut findings = Vec::new();
     for (download, outcome) in downloads.iter().zip(outcomes) {
         let Err(failure) = outcome else { continue };

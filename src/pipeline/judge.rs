@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use futures_util::future::join_all;
+use futures_util::stream::{self, StreamExt as _};
 use jiff::Timestamp;
 
-use super::{Build, Memory, known_digest, place, subject};
+use super::{AT_ONCE, Build, Memory, known_digest, place, subject};
 use crate::{
     digest::Digest,
     fetch::{Fetch, GitSource, MountKind, Network, Origin, Plan, Platform, RunStep, Source},
@@ -147,13 +147,11 @@ pub(super) async fn all<R: Resolve>(
         });
         same_as.push(at);
     }
-    let judged = join_all(
-        first
-            .iter()
-            .filter_map(|index| fetches.get(*index))
-            .map(|fetch| one(build, resolver, memory, fetch)),
-    )
-    .await;
+    let asked = first
+        .iter()
+        .filter_map(|index| fetches.get(*index))
+        .map(|fetch| one(build, resolver, memory, fetch));
+    let judged: Vec<Judged> = stream::iter(asked).buffered(AT_ONCE).collect().await;
     same_as
         .into_iter()
         .filter_map(|at| judged.get(at).cloned())

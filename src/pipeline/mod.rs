@@ -14,7 +14,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures_util::future::join_all;
+use futures_util::stream::{self, StreamExt as _};
 use jiff::Timestamp;
 
 pub use edits::without_syntax;
@@ -34,6 +34,11 @@ use crate::{
 
 /// How often bases may bring new bases (triggers that name images with triggers) before it is refused.
 const MAX_ROUNDS: usize = 32;
+
+/// How many places of one Dockerfile may fetch for one platform. The largest public ones have a few dozen.
+const MAX_FETCHES: usize = 2_000;
+/// How many questions are asked of the world at the same time.
+pub(crate) const AT_ONCE: usize = 16;
 
 /// What is to be built, and by whose rules.
 #[derive(Clone, Copy, Debug)]
@@ -108,7 +113,10 @@ pub async fn run<R: Resolve>(build: &Build<'_>, resolver: &R) -> Result<Outcome,
     let mut findings = Vec::new();
     for platform in build.platforms {
         let (plan, problems) = collect(build, resolver, platform, &mut memory).await?;
-        findings.extend(problems);
+        if !problems.is_empty() {
+            findings.extend(problems);
+            continue;
+        }
         let fetches = judge::all(build, resolver, &memory, &plan.fetches).await;
         for (fetch, judged) in plan.fetches.iter().zip(&fetches) {
             findings.extend(judged.findings(build.file, fetch));
@@ -183,6 +191,20 @@ async fn collect<R: Resolve>(
     let mut configs = Configs::default();
     for _ in 0..MAX_ROUNDS {
         let plan = fetch::collect(build.dockerfile, &options, &configs)?;
+        let fetches = plan.fetches.len().max(plan.missing.len());
+        if fetches > MAX_FETCHES {
+            let cause =
+                format!("it fetches in {fetches} places, and at most {MAX_FETCHES} are judged");
+            return Ok((
+                plan,
+                vec![whole_file(
+                    build,
+                    "the Dockerfile",
+                    cause,
+                    "divide it into several builds",
+                )],
+            ));
+        }
         if plan.missing.is_empty() {
             return Ok((plan, Vec::new()));
         }
@@ -190,7 +212,8 @@ async fn collect<R: Resolve>(
             .missing
             .iter()
             .map(|base| learn(build, resolver, base, platform));
-        for (base, answer) in plan.missing.iter().zip(join_all(asked).await) {
+        let answers: Vec<Learnt> = stream::iter(asked).buffered(AT_ONCE).collect().await;
+        for (base, answer) in plan.missing.iter().zip(answers) {
             // A base that cannot be learnt has a finding of its own when it is judged.
             let config = match answer {
                 Learnt::Image(learnt) => {
@@ -208,15 +231,26 @@ async fn collect<R: Resolve>(
         }
     }
     let plan = fetch::collect(build.dockerfile, &options, &configs)?;
-    let finding = Finding {
+    let cause = format!("the bases bring new bases more than {MAX_ROUNDS} times over");
+    let finding = whole_file(
+        build,
+        "ONBUILD",
+        cause,
+        "build upon an image without triggers",
+    );
+    Ok((plan, vec![finding]))
+}
+
+/// A finding about no line.
+fn whole_file(build: &Build<'_>, subject: &str, cause: String, next: &str) -> Finding {
+    Finding {
         kind: Kind::Unsupported,
         file: build.file.to_owned(),
         place: None,
-        subject: "ONBUILD".to_owned(),
-        cause: format!("the bases bring new bases more than {MAX_ROUNDS} times over"),
-        next: "build upon an image without triggers".to_owned(),
-    };
-    Ok((plan, vec![finding]))
+        subject: subject.to_owned(),
+        cause,
+        next: next.to_owned(),
+    }
 }
 
 enum Learnt {

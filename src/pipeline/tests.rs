@@ -738,3 +738,23 @@ fn what_the_client_hands_in_does_not_stand_in_for_a_signed_image() {
         assert_eq!(kinds(&with(value)), [(Kind::Context, 1)], "{value}");
     }
 }
+
+#[test]
+fn a_file_that_fetches_without_end_is_refused_before_anybody_is_asked() {
+    let mut file = "FROM scratch\n".to_owned();
+    for number in 0..=MAX_FETCHES {
+        file.push_str(&format!("ADD https://h.test/{number} /\n"));
+    }
+    let world = World::default();
+    let out = outcome(
+        &file,
+        &Case {
+            policy: ACCEPT,
+            lock: "version = 1\n",
+            ..Case::default()
+        },
+        &world,
+    );
+    assert_eq!(kinds(&out), [(Kind::Unsupported, 0)]);
+    assert_eq!(*world.asked.borrow(), Vec::<String>::new());
+}

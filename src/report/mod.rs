@@ -121,7 +121,11 @@ impl Finding {
     }
 }
 
-/// The message of a build error: every finding with its cause and its next step.
+/// How many findings a build error lists.
+const MAX_LISTED: usize = 50;
+
+/// The message of a build error: the findings with cause and next step, the first fifty if there are more. An error
+/// passes through several processes with limits of their own.
 #[must_use]
 pub fn build_message(findings: &[Finding]) -> String {
     let mut out = match findings {
@@ -129,10 +133,17 @@ pub fn build_message(findings: &[Finding]) -> String {
         many => format!("{} things cannot be verified", many.len()),
     };
     if findings.len() > 1 {
-        for finding in findings {
+        for finding in findings.iter().take(MAX_LISTED) {
             out.push_str("\n- ");
             out.push_str(&finding.headline());
             push_next(&mut out, &finding.next);
+        }
+        if let Some(more) = findings
+            .len()
+            .checked_sub(MAX_LISTED)
+            .filter(|more| *more > 0)
+        {
+            out.push_str(&format!("\n- and {more} more"));
         }
     } else if let Some(one) = findings.first() {
         push_next(&mut out, &one.next);
