@@ -87,6 +87,9 @@ fn mb_per_s(bytes: usize, seconds: f64) -> f64 {
     bytes / seconds / 1e6
 }
 
+/// Whether a parser takes the file.
+type Reader = fn(&[u8]) -> bool;
+
 fn compare(files: &[Vec<u8>], least: Duration) {
     let common: Vec<&Vec<u8>> = files
         .iter()
@@ -98,7 +101,7 @@ fn compare(files: &[Vec<u8>], least: Duration) {
         common.len(),
         files.len()
     );
-    let readers: [(&str, fn(&[u8]) -> bool); 3] = [
+    let readers: [(&str, Reader); 3] = [
         ("verified-dockerfile", ours),
         ("parse-dockerfile", parse_dockerfile_crate),
         ("dockerfile-parser", dockerfile_parser_crate),

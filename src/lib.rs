@@ -1,5 +1,13 @@
 //! A BuildKit frontend that pins and verifies everything a Dockerfile fetches.
 
+// What comes from outside must never make it panic; tests may.
+#![warn(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
 pub mod cli;
 pub mod digest;
 pub mod dockerfile;

@@ -30,13 +30,13 @@ pub(super) fn run(args: &CheckArgs, colour: bool) -> Result<Clean, CannotRun> {
     match args.format {
         Format::Json => {
             let json = json::render(&all).map_err(|error| CannotRun::new("the findings", error))?;
-            print(&format!("{json}\n"))?;
+            print(format!("{json}\n"))?;
         }
         Format::Text => {
             let count = |number: usize, one: &str, many: &str| {
                 format!("{number} {}", if number == 1 { one } else { many })
             };
-            print(&format!(
+            print(format!(
                 "{}, {}: {}\n",
                 count(files, "Dockerfile", "Dockerfiles"),
                 count(fetches, "fetch", "fetches"),

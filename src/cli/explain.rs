@@ -15,11 +15,11 @@ pub(super) fn run(args: &ExplainArgs) -> Result<Clean, CannotRun> {
         return Ok(Clean::No);
     };
     match args.format {
-        Format::Text => print(&explain::text(&project.name, &outcome))?,
+        Format::Text => print(explain::text(&project.name, &outcome))?,
         Format::Json => {
             let json = serde_json::to_string_pretty(&explain::json(&project.name, &outcome))
                 .map_err(|error| CannotRun::new(&project.name, error))?;
-            print(&format!("{json}\n"))?;
+            print(format!("{json}\n"))?;
         }
     }
     Ok(Clean::Yes)

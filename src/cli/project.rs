@@ -5,7 +5,6 @@ use std::{
     fs,
     io::Read as _,
     path::{Path, PathBuf},
-    slice,
 };
 
 use jiff::Timestamp;
@@ -165,8 +164,8 @@ impl Project {
     #[must_use]
     pub fn render(&self, findings: &[Finding], colour: bool) -> String {
         findings
-            .iter()
-            .map(|finding| text::render(slice::from_ref(finding), self.source_of(finding), colour))
+            .chunk_by(|one, next| one.file == next.file)
+            .filter_map(|about| Some(text::render(about, self.source_of(about.first()?), colour)))
             .collect()
     }
 
@@ -255,6 +254,7 @@ impl Project {
             lock: &lock,
             evidence: &evidence,
             locked: policy.locked(),
+            checks_git: true,
             now: Timestamp::now(),
         };
         let runtime = tokio::runtime::Builder::new_current_thread()

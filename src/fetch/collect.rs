@@ -1,6 +1,9 @@
 //! From stages to a plan: which stages are built, upon what, and in which order (BuildKit's `dockerfile2llb/convert.go`).
 
-use std::{collections::HashMap, rc::Rc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    rc::Rc,
+};
 
 use super::{
     Base, Configs, Edit, Error, ErrorKind, Fetch, ImageConfig, Options, Origin, Plan, Source,
@@ -63,6 +66,7 @@ pub fn collect(file: &Dockerfile, options: &Options, configs: &Configs) -> Resul
         graph: Graph::default(),
         context: None,
         plan: Plan::default(),
+        missing: BTreeSet::new(),
         lossless: Vec::new(),
     };
     builder.global_args()?;
@@ -175,6 +179,8 @@ pub(super) struct Builder<'a> {
     /// The vertex of the build context, once something uses it.
     pub context: Option<Vertex>,
     pub plan: Plan,
+    /// What is in `plan.missing`.
+    pub missing: BTreeSet<Base>,
     /// For each RUN of the plan whether its command is UTF-8.
     pub lossless: Vec<bool>,
 }
@@ -630,7 +636,7 @@ impl<'a> Builder<'a> {
             .known
             .get(&base)
             .or(self.configs.assumed.as_ref());
-        if known.is_none() && is_stage && !self.plan.missing.contains(&base) {
+        if known.is_none() && is_stage && self.missing.insert(base.clone()) {
             self.plan.missing.push(base.clone());
         }
         let unknown = ImageConfig {

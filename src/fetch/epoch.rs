@@ -33,8 +33,9 @@ pub(super) fn resolve(builder: &mut Builder<'_>) -> Result<(), Error> {
         Ok(seconds) => Some(seconds.to_string()),
         Err(_) if value.is_empty() || value == "context" => None,
         Err(_) => {
-            if builder.named_context(&value, None).is_none() {
-                stage_source(builder, &value)?;
+            match builder.named_context(&value, None) {
+                Some(key) => context(builder, key, &value),
+                None => stage_source(builder, &value)?,
             }
             None
         }
@@ -48,6 +49,29 @@ pub(super) fn resolve(builder: &mut Builder<'_>) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// A named context, of which BuildKit asks the time. It is no part of the graph.
+fn context(builder: &mut Builder<'_>, key: String, name: &str) {
+    let site = Site {
+        file: builder.file,
+        index: 0,
+        trigger: None,
+    };
+    let fetch = Fetch {
+        origin: Origin::Add,
+        place: site.place(Span::default()),
+        stage: String::new(),
+        expanded: name.to_owned(),
+        source: Source::Context {
+            key: key.clone(),
+            platform: builder.options.platform.clone(),
+        },
+        edit: None,
+        loaded: false,
+    };
+    builder.plan.contexts.insert(key);
+    builder.add_fetch(fetch);
 }
 
 fn stage_source(builder: &mut Builder<'_>, name: &str) -> Result<(), Error> {

@@ -165,7 +165,7 @@ fn variables_of_the_base_decide() {
         platform: options().platform,
     };
     let first = plan_with(text, &options(), &Configs::default());
-    assert_eq!(first.missing, [base.clone()]);
+    assert_eq!(first.missing, std::slice::from_ref(&base));
     let config = ImageConfig {
         env: vec!["U=env".to_owned()],
         ..ImageConfig::default()

@@ -72,7 +72,7 @@ impl Failure {
                 let sources: Vec<gateway::Source> = excerpts
                     .into_iter()
                     .take(MAX_EXCERPTS)
-                    .filter_map(|(file, lines)| Some(excerpt(files, file, lines)?))
+                    .filter_map(|(file, lines)| excerpt(files, file, lines))
                     .collect();
                 quiet(Status::with_sources(
                     report::build_message(&findings),

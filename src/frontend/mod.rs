@@ -30,7 +30,7 @@ use source::Sources;
 use crate::{
     dockerfile::{Dockerfile, syntax},
     fetch::{ImageConfig, Platform, Source},
-    gateway::{self, BuildResult, CacheOptionsEntry, Client, Ended, Session},
+    gateway::{self, BuildResult, CacheOptionsEntry, Capability, Client, Ended, Session},
     llb::audit::Expected,
     lock::{Evidence, Lock},
     pipeline::{self, Build, Outcome, PlatformOutcome},
@@ -45,6 +45,8 @@ use crate::{
 
 /// The folder of the organisation's policy in the frontend's image.
 pub const ORGANISATION: &str = "/etc/verified-dockerfile";
+/// How many characters of what is wrong with a Dockerfile are shown.
+const MAX_CAUSE: usize = 500;
 /// How long handing over the outcome may take.
 const FAREWELL: Duration = Duration::from_secs(30);
 
@@ -180,6 +182,7 @@ async fn build(
         lock: &settings.lock,
         evidence: &settings.evidence,
         locked,
+        checks_git: client.capabilities().has(Capability::GIT_CHECKSUM),
         now,
     };
     let mut outcome = match pipeline::run(&build, &resolver).await {
@@ -394,12 +397,17 @@ pub fn unreadable(
     span: crate::dockerfile::Span,
 ) -> Finding {
     let line = |line: usize| u32::try_from(line).unwrap_or(u32::MAX);
+    // It may quote a word as long as the file.
+    let cause = match cause.char_indices().nth(MAX_CAUSE) {
+        Some((end, _)) => format!("{} ...", cause.get(..end).unwrap_or_default()),
+        None => cause.to_owned(),
+    };
     Finding {
         kind: Kind::Dockerfile,
         file: file.to_owned(),
         place: Some(Place::lines(line(lines.0), line(lines.1)).with_span(span.start..span.end)),
         subject: String::new(),
-        cause: cause.to_owned(),
+        cause,
         next: "correct the line; the grammar is that of BuildKit v0.32 (docker/dockerfile 1.26)"
             .into(),
     }

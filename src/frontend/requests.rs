@@ -10,7 +10,7 @@ use crate::{
     llb::{
         audit::{Expected, GitPin, HttpPin, ImagePin, SourceFile},
         definition::Definition,
-        ops::Kind as OpKind,
+        ops::{Kind as OpKind, SourceOp},
     },
     pipeline::{Build, Outcome},
     reference::ImageReference,
@@ -189,6 +189,14 @@ pub async fn judge_inputs(
                 filename: info.filename.clone(),
                 data: info.data.0.clone(),
             });
+            // The folder that a file of that build was read from. Nothing is built from these graphs.
+            let origin = info
+                .definition
+                .as_ref()
+                .map(|graph| Definition::decode(&graph.0));
+            for source in origin.iter().flatten().flat_map(sources) {
+                expect_local(expected, source);
+            }
         }
         for node in &definition.nodes {
             if let Some(platform) = &node.op().platform {
@@ -226,17 +234,8 @@ pub async fn judge_inputs(
                     }
                     (None, None) => refuse(identifier, unpinned()),
                 }
-            } else if let Some(name) = identifier.strip_prefix("local://") {
-                let session = source
-                    .attrs
-                    .get("local.session")
-                    .cloned()
-                    .unwrap_or_default();
-                expected
-                    .locals
-                    .entry(name.to_owned())
-                    .or_default()
-                    .insert(session);
+            } else if identifier.starts_with("local://") {
+                expect_local(expected, source);
             } else if identifier.starts_with("http://") || identifier.starts_with("https://") {
                 let checksum = source.attrs.get("http.checksum").map(String::as_str);
                 if checksum.is_none() {
@@ -287,4 +286,30 @@ pub async fn judge_inputs(
         }
     }
     findings
+}
+/// The sources of a graph.
+fn sources(definition: &Definition) -> impl Iterator<Item = &SourceOp> {
+    definition
+        .nodes
+        .iter()
+        .filter_map(|node| match &node.op().kind {
+            Some(OpKind::Source(source)) => Some(source),
+            _ => None,
+        })
+}
+
+/// Notes a folder of a client.
+fn expect_local(expected: &mut Expected, source: &SourceOp) {
+    if let Some(name) = source.identifier.strip_prefix("local://") {
+        let session = source
+            .attrs
+            .get("local.session")
+            .cloned()
+            .unwrap_or_default();
+        expected
+            .locals
+            .entry(name.to_owned())
+            .or_default()
+            .insert(session);
+    }
 }

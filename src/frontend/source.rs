@@ -399,7 +399,7 @@ async fn git_context(
         && !object.starts_with(&wanted)
     {
         return Err(Failure::Status(Status::new(format!(
-            "the build context {} is at commit {commit}, not at {wanted}",
+            "the build context {}: expected checksum to match {wanted}, got {commit}",
             without_login(&source.remote)
         ))));
     }

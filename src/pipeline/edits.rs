@@ -52,6 +52,16 @@ pub(super) fn edits(
                 }
             }
             (At::Add(_), Source::Git(_), Pin::Commit(_)) if *from == PinSource::Written => {}
+            // The reference was resolved just now, so that it can stay, and with it what `.git` in the image says.
+            (At::Add(add), Source::Git(_), Pin::Commit(commit))
+                if *from == PinSource::Live && build.checks_git && add.single =>
+            {
+                let checksum = format!("--checksum={commit}");
+                edits.push(match add.checksum {
+                    Some(Span { start, end }) => Edit::replace(start..end, checksum),
+                    None => Edit::insert(add.flags_at, format!(" {checksum}")),
+                });
+            }
             (At::Add(add), Source::Git(source), Pin::Commit(commit)) => {
                 let word =
                     git_at_commit(&fetch.expanded, commit).and_then(|url| quoted(&url, add.json));

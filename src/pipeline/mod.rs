@@ -62,6 +62,8 @@ pub struct Build<'a> {
     pub evidence: &'a Evidence,
     /// Whether what is not in the lock is refused instead of resolved.
     pub locked: bool,
+    /// Whether BuildKit compares a repository with `ADD --checksum` (v0.22 and newer).
+    pub checks_git: bool,
     /// The moment for which the policy is asked.
     pub now: Timestamp,
 }
@@ -137,14 +139,8 @@ pub async fn run<R: Resolve>(build: &Build<'_>, resolver: &R) -> Result<Outcome,
         });
     }
     findings.sort_by_key(|finding| finding.place.as_ref().map(|place| place.first_line));
-    let mut seen = Vec::new();
-    findings.retain(|finding| {
-        let new = !seen.contains(finding);
-        if new {
-            seen.push(finding.clone());
-        }
-        new
-    });
+    let mut seen = BTreeSet::new();
+    findings.retain(|finding| seen.insert(finding.clone()));
     Ok(Outcome {
         platforms,
         findings,

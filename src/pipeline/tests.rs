@@ -113,6 +113,7 @@ struct Case<'a> {
     contexts: &'a [(&'a str, &'a str)],
     platforms: &'a [&'a str],
     locked: bool,
+    checks_git: bool,
 }
 
 fn outcome(text: &str, case: &Case<'_>, resolver: &impl Resolve) -> Outcome {
@@ -150,6 +151,7 @@ fn outcome(text: &str, case: &Case<'_>, resolver: &impl Resolve) -> Outcome {
         lock: &lock,
         evidence: &Evidence::default(),
         locked: case.locked,
+        checks_git: case.checks_git,
         now: "2026-11-22T00:00:00Z".parse().unwrap(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -432,6 +434,25 @@ fn an_expected_commit_is_never_ignored() {
     assert_eq!(
         text(&out),
         format!("FROM scratch\nADD --checksum={COMMIT} https://h.test/r.git#{COMMIT} /\n")
+    );
+}
+
+#[test]
+fn a_reference_of_this_moment_stays_where_the_daemon_compares_commits() {
+    let case = Case {
+        policy: ACCEPT,
+        lock: "version = 1\n",
+        checks_git: true,
+        ..Case::default()
+    };
+    let out = outcome(
+        "FROM scratch\nADD --keep-git-dir https://h.test/r.git#v1 /\n",
+        &case,
+        &World::default(),
+    );
+    assert_eq!(
+        text(&out),
+        format!("FROM scratch\nADD --checksum={COMMIT} --keep-git-dir https://h.test/r.git#v1 /\n")
     );
 }
 

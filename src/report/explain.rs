@@ -1,5 +1,7 @@
 //! Every fetch of a build, for review: where, what, to what it is fixed, by which rule, with which proof.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::Finding;
@@ -48,10 +50,10 @@ pub fn findings(findings: &[Finding]) -> Value {
     super::json::value(findings)
 }
 
-/// The fetches for people, a paragraph each.
+/// The fetches for people, a paragraph each, in the order of the file.
 #[must_use]
 pub fn text(file: &str, outcome: &Outcome) -> String {
-    let mut paragraphs: Vec<String> = Vec::new();
+    let mut paragraphs: BTreeSet<(usize, usize, String)> = BTreeSet::new();
     for built in &outcome.platforms {
         for (fetch, judged) in built.plan.fetches.iter().zip(&built.fetches) {
             let mut out = format!(
@@ -75,15 +77,14 @@ pub fn text(file: &str, outcome: &Outcome) -> String {
                     ground.replace('\n', "\n           ")
                 ));
             }
-            if !paragraphs.contains(&out) {
-                paragraphs.push(out);
-            }
+            paragraphs.insert((fetch.place.lines.0, fetch.place.span.start, out));
         }
     }
-    if paragraphs.is_empty() {
-        paragraphs.push(format!("{file}: fetches nothing\n"));
+    let mut texts: Vec<String> = paragraphs.into_iter().map(|(.., text)| text).collect();
+    if texts.is_empty() {
+        texts.push(format!("{file}: fetches nothing\n"));
     }
-    format!("{}{}", paragraphs.join("\n"), refusals(&outcome.findings))
+    format!("{}{}", texts.join("\n"), refusals(&outcome.findings))
 }
 
 /// The findings as lines, each with a leading `refused:`.

@@ -89,7 +89,7 @@ impl Kind {
 }
 
 /// One thing that stops a build, and what to do about it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Finding {
     /// What kind of thing it is.
     pub kind: Kind,

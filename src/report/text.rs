@@ -1,5 +1,7 @@
 //! Findings for people: the lines of the file, a caret, the cause and the next step.
 
+use std::borrow::Cow;
+
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 use super::Finding;
@@ -15,13 +17,18 @@ pub fn render(findings: &[Finding], source: &[u8], colour: bool) -> String {
         Renderer::plain()
     };
     let mut out = String::new();
+    let text = String::from_utf8_lossy(source);
+    // Found once: a file may have as many findings as lines.
+    let starts: Vec<usize> = std::iter::once(0)
+        .chain(text.match_indices('\n').map(|(at, _)| at.saturating_add(1)))
+        .collect();
+    let spans_fit = matches!(text, Cow::Borrowed(_));
     for finding in findings {
-        let text = String::from_utf8_lossy(source);
         let title = Level::ERROR
             .primary_title(&finding.cause)
             .id(finding.kind.name());
         let mut group = Group::with_title(title);
-        match excerpt(finding, source, &text) {
+        match excerpt(finding, &text, &starts, spans_fit) {
             Some((line, shown, span)) => {
                 group = group.element(
                     Snippet::source(shown)
@@ -46,24 +53,26 @@ pub fn render(findings: &[Finding], source: &[u8], colour: bool) -> String {
     out
 }
 
-/// The first line, the text and the span in it to show for `finding`.
+/// The first line, the text and the span in it to show for `finding`. `starts` is where each line begins; `spans_fit` if spans
+/// count the bytes of `text`.
 fn excerpt<'a>(
     finding: &Finding,
-    source: &[u8],
     text: &'a str,
+    starts: &[usize],
+    spans_fit: bool,
 ) -> Option<(usize, &'a str, std::ops::Range<usize>)> {
     let place = finding.place.as_ref()?;
     let first = usize::try_from(place.first_line).ok()?.checked_sub(1)?;
     let last = usize::try_from(place.last_line)
         .ok()?
         .max(first.saturating_add(1));
-    let start = line_start(text, first)?;
-    let end = line_start(text, last).unwrap_or(text.len());
+    let start = *starts.get(first)?;
+    let end = starts.get(last).copied().unwrap_or(text.len());
     let shown = text.get(start..end)?;
     let whole = 0..shown.trim_end().len().max(usize::from(!shown.is_empty()));
-    // Spans count the bytes of the file; they fit the shown text only where it is the same bytes.
+    // Spans count the bytes of the file; they fit the shown text only where that has the same bytes.
     let span = match place.span {
-        Some((from, to)) if std::str::from_utf8(source).is_ok() => {
+        Some((from, to)) if spans_fit => {
             let (from, to) = (from.checked_sub(start), to.checked_sub(start));
             match (from, to) {
                 (Some(from), Some(to)) if from < to && shown.get(from..to).is_some() => from..to,
@@ -73,17 +82,6 @@ fn excerpt<'a>(
         _ => whole,
     };
     Some((first.saturating_add(1), shown, span))
-}
-
-/// Byte offset of the start of the line with 0-based number `line`.
-fn line_start(text: &str, line: usize) -> Option<usize> {
-    match line.checked_sub(1) {
-        None => Some(0),
-        Some(before) => text
-            .match_indices('\n')
-            .nth(before)
-            .map(|(at, _)| at.saturating_add(1)),
-    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ mod bench_command;
 mod conformance;
 mod demo_command;
 mod engine_command;
+mod fuzz;
 mod image_command;
 
 use std::{
@@ -43,10 +44,19 @@ enum Task {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
+    /// Fuzz the Dockerfile reader, coverage-guided
+    Fuzz {
+        /// Seconds for each target
+        #[arg(long, default_value_t = 60)]
+        time: u64,
+        /// parse, expand or plan; all without it
+        target: Option<String>,
+    },
 }
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().task {
+        Task::Fuzz { time, target } => Ok(fuzz::run(&workspace(), target.as_deref(), time)),
         Task::Engine(action) => engine_command::run(action),
         Task::Image(arguments) => image_command::run(&arguments),
         Task::Demo { suite } => demo_command::run(suite),

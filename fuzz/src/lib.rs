@@ -1,0 +1,11 @@
+//! What the fuzz targets test: the Dockerfile reader, and nothing else of the package, so that only it is instrumented
+//! and the targets build in seconds. `cargo xtask fuzz` builds and runs them.
+
+#[path = "../../src/digest.rs"]
+pub mod digest;
+#[path = "../../src/dockerfile/mod.rs"]
+pub mod dockerfile;
+#[path = "../../src/fetch/mod.rs"]
+pub mod fetch;
+#[path = "../../src/reference.rs"]
+pub mod reference;
