@@ -17,8 +17,8 @@ use engine::{
 
 use crate::web::Web;
 
-const BUILD_LIMIT: Duration = Duration::from_secs(180);
-const TOOL_LIMIT: Duration = Duration::from_secs(60);
+const BUILD_LIMIT: Duration = Duration::from_secs(300);
+const TOOL_LIMIT: Duration = Duration::from_secs(180);
 /// A command that shows in a build's output that it was executed; its own text does not look the same.
 pub const EXECUTE: &str = "RUN echo executed-$((6*7))";
 const EXECUTED: &str = "executed-42";

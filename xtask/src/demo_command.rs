@@ -11,8 +11,8 @@ use engine::{
 };
 use serde_json::json;
 
-const BUILD_LIMIT: Duration = Duration::from_secs(180);
-const TOOL_LIMIT: Duration = Duration::from_secs(60);
+const BUILD_LIMIT: Duration = Duration::from_secs(300);
+const TOOL_LIMIT: Duration = Duration::from_secs(180);
 
 /// Brings an engine up, pushes our image, and builds a signed and an unsigned base through it.
 pub fn run(suite: Suite) -> Result<ExitCode> {

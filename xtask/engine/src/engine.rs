@@ -6,7 +6,7 @@ use crate::{Result, Suite, image::Tar, instance::Instance, process};
 
 /// Puts a suite's programs over the machine's own, for one process and its children: files keep their paths.
 pub(crate) const ENTER: &str = r#"mount --bind "$0/usr" /usr && exec "$@""#;
-const ASK_LIMIT: Duration = Duration::from_secs(20);
+const ASK_LIMIT: Duration = Duration::from_secs(120);
 
 /// How long an engine lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

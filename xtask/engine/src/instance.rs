@@ -12,10 +12,11 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::{Engine, Lifetime, Result, Suite, engine::ENTER, network, root};
 
-const START_LIMIT: Duration = Duration::from_secs(60);
+const START_LIMIT: Duration = Duration::from_secs(120);
 const STOP_LIMIT: Duration = Duration::from_secs(15);
 const REGISTRY_PORT: u16 = 5000;
 /// A running engine of a suite.
@@ -108,8 +109,8 @@ impl Instance {
         engine.configure()?;
         // What must be removed should this fail from here on.
         fs::write(engine.state.join("address"), address.to_string())?;
-        network::create(&engine.root, suite, address)?;
-        if let Err(error) = network::open(&engine.root, suite, address) {
+        network::create(&engine.root, &label(suite), address)?;
+        if let Err(error) = network::open(&engine.root, &label(suite), address) {
             eprintln!("{suite}: build steps reach this machine only: {error}");
         }
         let mut child = engine.spawn(lifetime)?;
@@ -151,11 +152,11 @@ impl Instance {
         let daemon = serde_json::json!({
             "hosts": [format!("unix://{}", path("docker.sock").display())],
             "data-root": path("docker"),
-            "bridge": network::interface(self.suite),
+            "bridge": label(self.suite),
             "iptables": false,
             "ip6tables": false,
             "insecure-registries": [format!("{}/24", network_of(self.address))],
-            "cgroup-parent": cgroup(self.suite),
+            "cgroup-parent": format!("/{}", label(self.suite)),
             "features": { "containerd-snapshotter": self.suite.containerd_store() },
         });
         file("daemon.json", daemon.to_string())?;
@@ -289,9 +290,9 @@ fn clear(suite: Suite, root: &Path) -> Result<()> {
     let address = fs::read_to_string(state.join("address"))
         .ok()
         .and_then(|text| text.parse().ok());
-    network::remove(root, suite, address);
+    network::remove(root, &label(suite), address);
     if let Ok(controllers) = fs::read_dir("/sys/fs/cgroup") {
-        let own = Path::new(cgroup(suite)).file_name().unwrap_or_default();
+        let own = &label(suite);
         remove_cgroup(&Path::new("/sys/fs/cgroup").join(own));
         controllers
             .flatten()
@@ -318,11 +319,13 @@ fn remove_cgroup(folder: &Path) {
     let _ = fs::remove_dir(folder);
 }
 
-fn cgroup(suite: Suite) -> &'static str {
-    match suite {
-        Suite::Trixie => "/verified-dockerfile-trixie",
-        Suite::Forky => "/verified-dockerfile-forky",
-    }
+/// What an engine's bridge and control group are called: different for each suite and place of its data, and at most the
+/// 15 bytes that an interface's name has.
+fn label(suite: Suite) -> String {
+    let hash = Sha256::digest(state(suite).as_os_str().as_encoded_bytes());
+    hash.iter().take(4).fold("vdf-".to_owned(), |label, byte| {
+        format!("{label}{byte:02x}")
+    })
 }
 
 /// Held while an engine is started or ended, by one process at a time.

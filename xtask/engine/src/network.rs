@@ -8,11 +8,6 @@ use crate::{Result, Suite, process};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// The bridge's interface name.
-pub(crate) fn interface(suite: Suite) -> String {
-    format!("vdf-{suite}")
-}
-
 /// An address whose /24 network the machine does not use yet.
 pub(crate) fn free_address(suite: Suite) -> Result<Ipv4Addr> {
     let routes = fs::read_to_string("/proc/net/route")?;
@@ -38,8 +33,7 @@ fn is_routed(routes: &str, address: Ipv4Addr) -> bool {
 }
 
 /// Makes the bridge.
-pub(crate) fn create(root: &Path, suite: Suite, address: Ipv4Addr) -> Result<()> {
-    let interface = &interface(suite);
+pub(crate) fn create(root: &Path, interface: &str, address: Ipv4Addr) -> Result<()> {
     run(root, &["ip", "link", "add", interface, "type", "bridge"])?;
     run(
         root,
@@ -59,8 +53,8 @@ pub(crate) fn create(root: &Path, suite: Suite, address: Ipv4Addr) -> Result<()>
 ///
 /// # Errors
 /// Where the kernel has no such packet filter; everything but the way out works then.
-pub(crate) fn open(root: &Path, suite: Suite, address: Ipv4Addr) -> Result<()> {
-    for rule in rules(suite, address) {
+pub(crate) fn open(root: &Path, interface: &str, address: Ipv4Addr) -> Result<()> {
+    for rule in rules(interface, address) {
         let words: Vec<&str> = rule.split(' ').collect();
         run(
             root,
@@ -71,9 +65,9 @@ pub(crate) fn open(root: &Path, suite: Suite, address: Ipv4Addr) -> Result<()> {
 }
 
 /// Removes the bridge and its rules, as far as they are there.
-pub(crate) fn remove(root: &Path, suite: Suite, address: Option<Ipv4Addr>) {
+pub(crate) fn remove(root: &Path, interface: &str, address: Option<Ipv4Addr>) {
     for rule in address
-        .map(|address| rules(suite, address))
+        .map(|address| rules(interface, address))
         .into_iter()
         .flatten()
     {
@@ -83,12 +77,11 @@ pub(crate) fn remove(root: &Path, suite: Suite, address: Option<Ipv4Addr>) {
             &[&["iptables"], &words[..2], &["-D"], &words[2..]].concat(),
         );
     }
-    let _ = run(root, &["ip", "link", "delete", &interface(suite)]);
+    let _ = run(root, &["ip", "link", "delete", interface]);
 }
 
 /// Table, chain and match of each rule.
-fn rules(suite: Suite, address: Ipv4Addr) -> [String; 3] {
-    let interface = interface(suite);
+fn rules(interface: &str, address: Ipv4Addr) -> [String; 3] {
     [
         format!("-t nat POSTROUTING -s {address}/24 ! -o {interface} -j MASQUERADE"),
         format!("-t filter FORWARD -i {interface} -j ACCEPT"),
