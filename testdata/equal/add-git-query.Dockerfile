@@ -1,3 +1,3 @@
 FROM registry.test/base
 ADD http://git.test/repository.git?branch=main&subdir=sub /query
-#: refused trixie
+#: only forky

@@ -1,3 +1,2 @@
 FROM registry.test/base
 ADD http://git.test/repository.git#main:sub /sub
-ADD http://git.test/repository.git#:sub /sub2

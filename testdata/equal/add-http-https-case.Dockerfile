@@ -1,3 +1,2 @@
 FROM registry.test/base
 ADD HTTP://files.test/file /one
-#: refused

@@ -1,4 +1,4 @@
 FROM registry.test/base
 ADD http://files.test/file /one
-ADD http://files.test/file http://files.test/other /both/
-ADD http://files.test/file?query=1 a.txt /mixed/
+ADD http://files.test/other /other
+ADD http://files.test/file?query=1 /query

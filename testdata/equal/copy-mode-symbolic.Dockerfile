@@ -1,3 +1,2 @@
 FROM registry.test/base
 COPY --chmod=u=rwX,go=rX dir /1
-#: refused trixie

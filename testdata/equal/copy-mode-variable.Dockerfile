@@ -1,4 +1,3 @@
 FROM registry.test/base
 ARG M=600
 COPY --chmod=$M a.txt /1
-#: refused trixie

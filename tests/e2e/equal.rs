@@ -6,7 +6,9 @@
 //! - `args WORDS`: words of the command line of `docker buildx build`;
 //! - `network`: steps are allowed their network, and must keep it;
 //! - `refused [SUITE]`: both refuse the file, because no engine, or not this one, can build it;
-//! - `only SUITE`: the command line is for this engine.
+//! - `only SUITE`: other engines build something else, or cannot build it;
+//! - `stricter SUITE`: we refuse what this stock frontend builds;
+//! - `splits`: it is built, but to another graph, because a pinned `ADD` has one source.
 //!
 //! `registry.test`, `files.test`, `git.test`, `digest.test` and `commit.test` are replaced by what the tests serve.
 
@@ -332,6 +334,18 @@ impl<'a> Setting<'a> {
                     stock["error"], ours["error"]
                 )
                 .into()),
+            };
+        }
+        if file.is("stricter", suite) {
+            return match (stock["error"].as_str(), ours["error"].as_str()) {
+                (None, Some(_)) => Ok(false),
+                _ => Err(format!("should be refused by us alone: {stock}").into()),
+            };
+        }
+        if file.is("splits", suite) {
+            return match (stock["error"].as_str(), ours["error"].as_str()) {
+                (None, None) => Ok(false),
+                _ => Err("should be built by both".into()),
             };
         }
         let cut_off = !file.is("network", suite);

@@ -65,25 +65,28 @@ pub fn clean(text: &str, origin: Origin) -> String {
     let mut text = text.to_owned();
     text = without(&text, "@sha256:", is_hex);
     text = without(&text, "--checksum=", |byte| !byte.is_ascii_whitespace());
-    text = text.replace("ADD  ", "ADD ");
+    while text.contains("  ") {
+        text = text.replace("  ", " ");
+    }
+    // A digest makes the tag needless that is meant where there is none.
+    text = text.replace(":latest", "");
     // The commit stands where a branch, or nothing, was.
-    let mut parts = text.split(".git#");
-    let mut cleaned = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let end = part
-            .find(|c: char| c == ':' || c.is_whitespace() || c == '"')
-            .unwrap_or(part.len());
-        cleaned.push_str(".git");
-        cleaned.push_str(&part[end..]);
+    for start in ["#", "?"] {
+        let start = format!(".git{start}");
+        let mut parts = text.split(&start);
+        let mut cleaned = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            let end = part.find(|c: char| c.is_whitespace() || c == '"');
+            cleaned.push_str(".git");
+            cleaned.push_str(&part[end.unwrap_or(part.len())..]);
+        }
+        text = cleaned;
     }
-    if origin == (Origin::Ours { cut_off: true }) {
-        cleaned = cleaned.replace("RUN --network=none ", "RUN ");
-    } else if origin == (Origin::Stock { cut_off: true }) {
-        cleaned = cleaned
-            .replace("RUN --network=none ", "RUN ")
-            .replace("RUN --network=default ", "RUN ");
+    if let Origin::Stock { cut_off: true } | Origin::Ours { cut_off: true } = origin {
+        text = text.replace(" --network=none", "");
+        text = text.replace(" --network=default", "");
     }
-    cleaned
+    text
 }
 
 fn is_hex(byte: u8) -> bool {
@@ -184,7 +187,8 @@ impl Text<'_> {
             "http" | "https" => source.attrs.contains_key("http.checksum"),
             "git" => rest.split_once('#').is_some_and(|(_, fragment)| {
                 let commit = fragment.split(':').next().unwrap_or_default();
-                commit.len() == 40 && commit.bytes().all(is_hex)
+                let checksum = source.attrs.get("git.checksum").map_or(commit, |sum| sum);
+                checksum.len() == 40 && checksum.bytes().all(is_hex)
             }),
             "local" => true,
             _ => return Err(format!("an unexpected source: {source:?}").into()),
@@ -203,7 +207,7 @@ impl Text<'_> {
                 let subdir = fragment.split_once(':').map_or("", |(_, subdir)| subdir);
                 format!("git://{remote}#:{subdir}")
             }
-            _ => without(&source.identifier, "@sha256:", is_hex),
+            _ => without(&source.identifier, "@sha256:", is_hex).replace(":latest", ""),
         };
         Ok(())
     }
