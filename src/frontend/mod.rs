@@ -119,6 +119,7 @@ async fn build(
         return requests::forward(client, &options, inputs, request).await;
     }
     let resolver = BuildKit {
+        session: session.id.clone(),
         client,
         own_image: buildkit::OWN_IMAGE.into(),
         proxies: proxies(&options),
@@ -562,6 +563,18 @@ async fn stock(
         );
     }
     let named = named.with_default_tag();
+    // BuildKit looks for the frontend's own image among the named contexts, too.
+    let replaced = build.contexts.keys().find(|key| {
+        let name = key.split("::").next().unwrap_or_default();
+        ImageReference::parse(name).is_ok_and(|context| context.repository() == named.repository())
+    });
+    if let Some(key) = replaced {
+        return refuse(
+            Kind::Context,
+            format!("the named context {key} would stand in for the frontend"),
+            "build without that named context".into(),
+        );
+    }
     let judged = pipeline::image(build, resolver, &named, build.build_platform).await;
     if let Some((kind, cause, next)) = judged.refusal() {
         return refuse(kind, cause, next);

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     gateway::{BuildResult, Client, SolveRequest},
     llb::{
-        audit::{Expected, GitPin, HttpPin, ImagePin, SourceFile},
+        audit::{Expected, GitPin, HttpPin, ImagePin, MAX_SOURCE_DEPTH, SourceFile},
         definition::Definition,
         ops::{Kind as OpKind, SourceOp},
     },
@@ -189,15 +189,8 @@ pub async fn judge_inputs(
                 filename: info.filename.clone(),
                 data: info.data.0.clone(),
             });
-            // The folder that a file of that build was read from. Nothing is built from these graphs.
-            let origin = info
-                .definition
-                .as_ref()
-                .map(|graph| Definition::decode(&graph.0));
-            for source in origin.iter().flatten().flat_map(sources) {
-                expect_local(expected, source);
-            }
         }
+        expect_origins(expected, &definition, MAX_SOURCE_DEPTH);
         for node in &definition.nodes {
             if let Some(platform) = &node.op().platform {
                 expected.platforms.insert(platform.clone());
@@ -287,6 +280,28 @@ pub async fn judge_inputs(
     }
     findings
 }
+
+/// Notes the folders that the files of earlier builds were read from, and those of the builds that they built upon.
+/// Nothing is built from these graphs.
+fn expect_origins(expected: &mut Expected, definition: &Definition, depth: usize) {
+    let Some(depth) = depth.checked_sub(1) else {
+        return;
+    };
+    for info in definition.source.iter().flat_map(|source| &source.infos) {
+        let Some(Ok(origin)) = info
+            .definition
+            .as_ref()
+            .map(|graph| Definition::decode(&graph.0))
+        else {
+            continue;
+        };
+        for source in sources(&origin) {
+            expect_local(expected, source);
+        }
+        expect_origins(expected, &origin, depth);
+    }
+}
+
 /// The sources of a graph.
 fn sources(definition: &Definition) -> impl Iterator<Item = &SourceOp> {
     definition

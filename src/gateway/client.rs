@@ -11,7 +11,7 @@ use super::{
     error::Error,
     proto::{self, Platform, Ref, Stat, Status, WarnRequest, llb_bridge_client::LlbBridgeClient},
     result::{BuildResult, SolveRequest},
-    source::{ImageConfig, ResolveMode, SourceMeta, SourceQuery},
+    source::{ImageConfig, Layout, ResolveMode, SourceMeta, SourceQuery},
 };
 
 type Bridge = LlbBridgeClient<Channel>;
@@ -139,6 +139,26 @@ impl Client {
         deadline: Duration,
     ) -> Result<ImageConfig, Error> {
         let request = ImageConfig::request(reference, platform, mode, log_name);
+        let send = |mut b: Bridge, q| async move { b.resolve_image_config(q).await };
+        ImageConfig::from_proto(
+            self.call("ResolveImageConfig", deadline, request, send)
+                .await?,
+        )
+    }
+
+    /// Resolves an image in an OCI layout of the client. `reference` names its digest.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn resolve_layout_config(
+        &self,
+        reference: &str,
+        platform: Option<Platform>,
+        layout: &Layout,
+        log_name: &str,
+        deadline: Duration,
+    ) -> Result<ImageConfig, Error> {
+        let request = ImageConfig::layout_request(reference, platform, layout, log_name);
         let send = |mut b: Bridge, q| async move { b.resolve_image_config(q).await };
         ImageConfig::from_proto(
             self.call("ResolveImageConfig", deadline, request, send)

@@ -39,7 +39,9 @@ pub use proto::{
 };
 pub use result::{BuildResult, Refs, SolveRequest, Subject};
 pub use session::{Session, SessionError, Worker, is_frontend};
-pub use source::{GitMeta, HttpMeta, ImageConfig, ImageMeta, ResolveMode, SourceMeta, SourceQuery};
+pub use source::{
+    GitMeta, HttpMeta, ImageConfig, ImageMeta, Layout, ResolveMode, SourceMeta, SourceQuery,
+};
 
 /// The messages of `proto/gateway.proto`.
 pub mod proto {

@@ -202,6 +202,15 @@ pub struct ImageConfig {
     pub reference: String,
 }
 
+/// An OCI layout of the client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layout {
+    /// The client's session.
+    pub session: String,
+    /// The client's name of the layout.
+    pub store: String,
+}
+
 impl ImageConfig {
     pub(super) fn request(
         reference: &str,
@@ -215,6 +224,21 @@ impl ImageConfig {
             resolve_mode: mode.name().to_owned(),
             log_name: log_name.to_owned(),
             ..Default::default()
+        }
+    }
+
+    /// For an image in an OCI layout; `reference` names its digest, and otherwise only what is shown.
+    pub(super) fn layout_request(
+        reference: &str,
+        platform: Option<Platform>,
+        layout: &Layout,
+        log_name: &str,
+    ) -> proto::ResolveImageConfigRequest {
+        proto::ResolveImageConfigRequest {
+            resolver_type: 1,
+            session_id: layout.session.clone(),
+            store_id: layout.store.clone(),
+            ..Self::request(reference, platform, ResolveMode::Default, log_name)
         }
     }
 

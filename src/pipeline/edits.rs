@@ -53,8 +53,12 @@ pub(super) fn edits(
             }
             (At::Add(_), Source::Git(_), Pin::Commit(_)) if *from == PinSource::Written => {}
             // The reference was resolved just now, so that it can stay, and with it what `.git` in the image says.
-            (At::Add(add), Source::Git(_), Pin::Commit(commit))
-                if *from == PinSource::Live && build.checks_git && add.single =>
+            // A commit in the URL must be equal to the flag, also where only its beginning is written there.
+            (At::Add(add), Source::Git(source), Pin::Commit(commit))
+                if *from == PinSource::Live
+                    && build.checks_git
+                    && add.single
+                    && (source.checksum.is_none() || add.checksum.is_some()) =>
             {
                 let checksum = format!("--checksum={commit}");
                 edits.push(match add.checksum {

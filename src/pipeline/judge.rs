@@ -194,12 +194,23 @@ pub(super) async fn known_image<R: Resolve>(
     reference: &ImageReference,
     platform: &Platform,
 ) -> Judged {
-    let known = known_digest(build, reference, platform);
-    let (digest, source) = match known {
+    let subject = Subject::image(reference);
+    let learnt = memory.images.get(&(reference.clone(), platform.clone()));
+    let (digest, source) = match known_digest(build, reference, platform) {
+        // Whatever its digest, a base that cannot be read cannot be built upon.
+        Some(_) if matches!(learnt, Some(Err(ResolveError::Failed { .. }))) => {
+            let Some(Err(error)) = learnt else {
+                return not_locked(reference);
+            };
+            return unresolved(error.clone(), reference);
+        }
         Some(known) => known,
         None if build.locked => return not_locked(reference),
+        None if build.policy.refuses(&subject, build.now).is_some() => {
+            return unasked(build, &subject);
+        }
         None => {
-            let answer = match memory.images.get(&(reference.clone(), platform.clone())) {
+            let answer = match learnt {
                 Some(answer) => answer.clone(),
                 None => resolver.image(reference, platform).await,
             };
@@ -209,7 +220,6 @@ pub(super) async fn known_image<R: Resolve>(
             }
         }
     };
-    let subject = Subject::image(reference);
     let pin = Pin::Digest(digest.clone());
     let mut verdict = build
         .policy
@@ -323,6 +333,9 @@ async fn file<R: Resolve>(
         None => match build.lock.http(url) {
             Some(locked) => (locked.digest.clone(), PinSource::Lock),
             None if build.locked => return not_locked(url),
+            None if build.policy.refuses(&subject, build.now).is_some() => {
+                return unasked(build, &subject);
+            }
             None => match resolver.http(url).await {
                 Ok(digest) => (digest, PinSource::Live),
                 Err(error) => return unresolved(error, url),
@@ -386,6 +399,9 @@ async fn git<R: Resolve>(
         None => match build.lock.git(&source.remote, &source.reference) {
             Some(commit) => (commit.to_owned(), None, PinSource::Lock),
             None if build.locked => return not_locked(&source.remote),
+            None if build.policy.refuses(&subject, build.now).is_some() => {
+                return unasked(build, &subject);
+            }
             None => match resolver.git(source).await {
                 Ok(resolved) => (resolved.commit, Some(resolved.object), PinSource::Live),
                 Err(error) => return unresolved(error, &source.remote),
@@ -537,6 +553,17 @@ async fn remote_context<R: Resolve>(build: &Build<'_>, resolver: &R, value: &str
             error.to_string(),
             "correct the URL of the named context",
         ),
+    }
+}
+
+/// What the policy refuses anyway: nobody outside is asked about it.
+fn unasked(build: &Build<'_>, subject: &Subject) -> Judged {
+    let verdict = build.policy.refuses(subject, build.now);
+    Judged {
+        pin: None,
+        verdict,
+        image: None,
+        problem: None,
     }
 }
 

@@ -25,7 +25,7 @@ use crate::{
     dockerfile::Dockerfile,
     fetch::{self, Base, Configs, Fetch, ImageConfig, Plan, Platform},
     lock::{Evidence, Lock},
-    policy::Policy,
+    policy::{Policy, Subject},
     reference::ImageReference,
     report::{Finding, Kind, Place},
     resolve::{Image, Resolve, ResolveError},
@@ -300,6 +300,14 @@ async fn learn<R: Resolve>(
                 .await
         }
         None if build.locked => Err(ResolveError::Offline),
+        // It has its finding without asking anybody.
+        None if build
+            .policy
+            .refuses(&Subject::image(&reference), build.now)
+            .is_some() =>
+        {
+            Err(ResolveError::Offline)
+        }
         None => resolver.image(&reference, platform).await,
     };
     Learnt::Image(Box::new(LearntImage {

@@ -162,6 +162,25 @@ impl Policy {
         wanted
     }
 
+    /// The refusal of `subject` whatever it is fixed to and whoever signed it, if there is one: a layer has no rule for
+    /// it, or one that has expired. Worth asking before anybody outside is.
+    pub fn refuses(&self, subject: &Subject, now: Timestamp) -> Option<Verdict> {
+        let refusals: Vec<Refusal> = self
+            .layers
+            .iter()
+            .filter_map(|layer| match subject.rule(layer) {
+                None => Some(self.no_rule(layer, subject, now)),
+                Some(rule) => match &rule.then {
+                    Demand::Accepted(acceptance) => {
+                        accepted(layer, &rule.at, acceptance, now).err()
+                    }
+                    Demand::Signed { .. } => None,
+                },
+            })
+            .collect();
+        (!refusals.is_empty()).then_some(Verdict::Refused(refusals))
+    }
+
     /// The verdict on a fetch of `subject` that is fixed to `pin`.
     pub fn judge(
         &self,

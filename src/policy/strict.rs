@@ -8,6 +8,10 @@ use toml_edit::{Document, Item, TableLike, Value};
 /// Largest file read, in bytes.
 pub const MAX_FILE: usize = 8 * 1024 * 1024;
 
+/// The most values and lines that are read, because each takes some hundred bytes of memory: room for ten thousand locked
+/// fetches.
+const MAX_VALUES: usize = 100_000;
+
 /// What is wrong in a policy or lock file, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileError {
@@ -83,6 +87,15 @@ impl<'a> Source<'a> {
 
     /// Parses the text and checks `version = 1`.
     pub fn document(&self, what: &str) -> Result<Document<&'a str>, FileError> {
+        let values = self
+            .text
+            .bytes()
+            .filter(|byte| matches!(byte, b'=' | b',' | b'[' | b'{' | b'\n'))
+            .count();
+        if values > MAX_VALUES {
+            let message = format!("the {what} has more than {MAX_VALUES} values and lines");
+            return Err(self.error(0..0, message));
+        }
         let document = Document::parse(self.text).map_err(|error| {
             let end = self.text.len();
             let span = error.span().unwrap_or(end..end);

@@ -48,6 +48,8 @@ pub struct BuildKit<'a> {
     pub own_image: PathBuf,
     /// `NAME=value` of the proxies that the client gave for steps with network.
     pub proxies: Vec<String>,
+    /// The client's session, which has its OCI layouts.
+    pub session: String,
     /// Configurations that the client passed along for `input:` contexts, by context key.
     pub input_configs: std::collections::BTreeMap<String, ImageConfig>,
 }
@@ -217,8 +219,36 @@ impl Resolve for BuildKit<'_> {
         if value.starts_with("input:") {
             return Ok(self.input_configs.get(key).cloned().unwrap_or_default());
         }
-        let _ = platform;
-        Ok(ImageConfig::default())
+        let layout = value
+            .strip_prefix("oci-layout:")
+            .and_then(|rest| rest.trim_start_matches("//").rsplit_once('@'));
+        let Some((store, digest)) = layout else {
+            return Ok(ImageConfig::default());
+        };
+        let store = match store.rsplit_once(':') {
+            Some((name, tag)) if !tag.contains('/') => name,
+            _ => store,
+        };
+        let layout = gateway::Layout {
+            session: self.session.clone(),
+            store: store.to_owned(),
+        };
+        // The daemon takes the digest of it; the name is for the eye and for provenance, as stock BuildKit gives it.
+        let (name, _) = key.split_once("::").unwrap_or((key, ""));
+        let shown = match (ImageReference::parse(name), digest.parse()) {
+            (Ok(name), Ok(digest)) => name.with_digest(digest).to_string(),
+            _ => return Ok(ImageConfig::default()),
+        };
+        let name = format!("[verified] resolve {value}");
+        let answer = self
+            .client
+            .resolve_layout_config(&shown, Some(wire(platform)), &layout, &name, PATIENCE)
+            .await
+            .map_err(|error| failed(error, value))?;
+        config::parse(&answer.config).map_err(|cause| ResolveError::Failed {
+            cause,
+            next: "use an image with an OCI image configuration".into(),
+        })
     }
 
     async fn http(&self, url: &str) -> Result<Digest, ResolveError> {
