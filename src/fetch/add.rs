@@ -266,6 +266,10 @@ impl Builder<'_> {
     pub(super) fn add_edit(&self, task: &Task<'_>, add: &Add<'_>, index: usize) -> Option<AddEdit> {
         let words: Vec<Span> = task.instruction.words().map(|word| word.span).collect();
         let (destination, sources) = words.split_last()?;
+        // Each source keeps the places of all: without a bound, memory would grow with the square of their number.
+        if sources.len() > MAX_SOURCES {
+            return None;
+        }
         let word = add.sources.paths.get(index)?.1;
         Some(AddEdit {
             flags_at: task.site.span(task.instruction.keyword_span())?.end,
@@ -284,6 +288,9 @@ impl Builder<'_> {
         })
     }
 }
+
+/// The most sources of one ADD that can be pinned. With more, its URLs stay without a pin, and the build is refused.
+const MAX_SOURCES: usize = 256;
 
 pub(super) fn git_source(
     git: &GitRef,

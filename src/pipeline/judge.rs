@@ -658,7 +658,7 @@ pub(super) struct Runs {
 }
 
 /// Shells whose last argument is the text that they run. By path: what else is called by such a name is another program.
-const SHELLS: [&str; 15] = [
+const SHELLS: [&str; 9] = [
     "/bin/sh",
     "/bin/ash",
     "/bin/bash",
@@ -668,35 +668,16 @@ const SHELLS: [&str; 15] = [
     "/usr/bin/bash",
     "/usr/bin/dash",
     "/usr/bin/zsh",
-    "sh",
-    "ash",
-    "bash",
-    "cmd",
-    "powershell",
-    "pwsh",
 ];
 
-/// What may stand between a shell and its text without changing what text it runs.
-const SHELL_OPTIONS: [&str; 12] = [
-    "-e",
-    "-u",
-    "-x",
-    "-l",
-    "-o",
-    "pipefail",
-    "errexit",
-    "nounset",
-    "xtrace",
-    "/S",
-    "-NoProfile",
-    "-NonInteractive",
-];
+/// Options of a shell that do not change what text it runs. Any other word may be the name of a script.
+const SHELL_OPTIONS: [&str; 6] = ["-e", "-u", "-x", "-eu", "-ex", "-eux"];
 
-/// The options that announce the text.
-const TEXT_OPTIONS: [&str; 19] = [
-    "-c", "-ec", "-ce", "-xc", "-uc", "-lc", "-exc", "-xec", "-euc", "-uec", "-euxc", "-exuc",
-    "-xeuc", "-elc", "-lec", "-Command", "-command", "/C", "/c",
-];
+/// What may follow `-o`.
+const NAMED_OPTIONS: [&str; 4] = ["pipefail", "errexit", "nounset", "xtrace"];
+
+/// The options that announce the text: `-c`, alone or with harmless ones.
+const TEXT_OPTIONS: [&str; 7] = ["-c", "-ec", "-xc", "-uc", "-exc", "-euc", "-euxc"];
 
 /// Where BuildKit puts the scripts of heredocs that begin with `#!`.
 const SCRIPTS: &str = "/dev/pipes/";
@@ -729,13 +710,26 @@ pub fn command_text(argv: &[String]) -> String {
 
 /// Whether `options` are known ones and the last one, and only that, announces the text.
 fn announces_text(options: &[String]) -> bool {
-    let Some((last, before)) = options.split_last() else {
+    let Some((last, mut before)) = options.split_last() else {
         return false;
     };
-    TEXT_OPTIONS.contains(&last.as_str())
-        && before
-            .iter()
-            .all(|option| SHELL_OPTIONS.contains(&option.as_str()))
+    loop {
+        before = match before {
+            [] => return TEXT_OPTIONS.contains(&last.as_str()),
+            [named, name, rest @ ..] if named == "-o" && NAMED_OPTIONS.contains(&name.as_str()) => {
+                rest
+            }
+            // `-eo pipefail` and the like.
+            [both, name, rest @ ..]
+                if ["-eo", "-euo", "-exo", "-euxo"].contains(&both.as_str())
+                    && NAMED_OPTIONS.contains(&name.as_str()) =>
+            {
+                rest
+            }
+            [option, rest @ ..] if SHELL_OPTIONS.contains(&option.as_str()) => rest,
+            _ => return false,
+        };
+    }
 }
 
 /// Decides about every RUN of the file. Only those that the target reaches can be refused.

@@ -22,7 +22,7 @@ pub use judge::{Judged, PinSource, command_text, git_at, http, image, refusal, r
 
 use crate::{
     digest::Digest,
-    dockerfile::Dockerfile,
+    dockerfile::{Dockerfile, Keyword},
     fetch::{self, Base, Configs, Fetch, ImageConfig, Plan, Platform},
     lock::{Evidence, Lock},
     policy::{Policy, Subject},
@@ -37,6 +37,10 @@ const MAX_ROUNDS: usize = 32;
 
 /// How many places of one Dockerfile may fetch for one platform. The largest public ones have a few dozen.
 const MAX_FETCHES: usize = 2_000;
+/// How many stages and instructions are read: beyond, the stock frontend takes gigabytes to convert them. BuildKit
+/// itself ends at some hundred layers.
+const MAX_STAGES: usize = 1_000;
+const MAX_INSTRUCTIONS: usize = 20_000;
 /// How many questions are asked of the world at the same time.
 pub(crate) const AT_ONCE: usize = 16;
 
@@ -108,6 +112,12 @@ pub type Unreadable = fetch::Error;
 /// # Errors
 /// A Dockerfile, target or option that cannot be read.
 pub async fn run<R: Resolve>(build: &Build<'_>, resolver: &R) -> Result<Outcome, Unreadable> {
+    if let Some(finding) = too_large(build) {
+        return Ok(Outcome {
+            platforms: Vec::new(),
+            findings: vec![finding],
+        });
+    }
     let mut memory = Memory::default();
     let mut platforms = Vec::new();
     let mut findings = Vec::new();
@@ -239,6 +249,28 @@ async fn collect<R: Resolve>(
         "build upon an image without triggers",
     );
     Ok((plan, vec![finding]))
+}
+
+fn too_large(build: &Build<'_>) -> Option<Finding> {
+    let instructions = build.dockerfile.instructions().len();
+    let stages = build
+        .dockerfile
+        .instructions()
+        .filter(|node| node.kind() == Keyword::From)
+        .count();
+    let cause = if stages > MAX_STAGES {
+        format!("it has {stages} stages, and at most {MAX_STAGES} are read")
+    } else if instructions > MAX_INSTRUCTIONS {
+        format!("it has {instructions} instructions, and at most {MAX_INSTRUCTIONS} are read")
+    } else {
+        return None;
+    };
+    Some(whole_file(
+        build,
+        "the Dockerfile",
+        cause,
+        "divide it into several builds",
+    ))
 }
 
 /// A finding about no line.

@@ -656,7 +656,10 @@ fn the_text_for_rules_is_what_the_shell_would_run() {
         "make x"
     );
     assert_eq!(text(&["make", "x"]), "make x");
-    assert_eq!(text(&["powershell", "-Command", "x"]), "x");
+    assert_eq!(
+        text(&["/bin/bash", "-euo", "pipefail", "-c", "make x"]),
+        "make x"
+    );
     // Each would run something else than its last word says.
     for forged in [
         &["/bin/sh", "-c", "evil", "-c", "make x"][..],
@@ -665,6 +668,12 @@ fn the_text_for_rules_is_what_the_shell_would_run() {
         &["/bin/evil/sh", "-c", "make x"],
         &["/bin/sh", "/evil", "-c", "make x"],
         &["/bin/sh", "-s", "-c", "make x"],
+        &["/bin/sh", "/C", "make x"],
+        &["/bin/sh", "pipefail", "-c", "make x"],
+        &["/bin/sh", "-o", "-c", "make x"],
+        &["/bin/sh", "-o", "evil", "-c", "make x"],
+        &["sh", "-c", "make x"],
+        &["cmd", "/C", "make x"],
         &["/bin/bash", "--rcfile", "/evil", "-ic", "make x"],
         &["-c", "make x"],
         &["/bin/sh", "make x"],
@@ -757,4 +766,24 @@ fn a_file_that_fetches_without_end_is_refused_before_anybody_is_asked() {
     );
     assert_eq!(kinds(&out), [(Kind::Unsupported, 0)]);
     assert_eq!(*world.asked.borrow(), Vec::<String>::new());
+}
+
+#[test]
+fn a_file_that_the_stock_frontend_could_not_convert_is_refused() {
+    for file in [
+        "FROM scratch\n".repeat(MAX_STAGES + 1),
+        format!("FROM scratch\n{}", "ENV a=b\n".repeat(MAX_INSTRUCTIONS)),
+    ] {
+        let out = outcome(
+            &file,
+            &Case {
+                policy: ACCEPT,
+                lock: "version = 1\n",
+                ..Case::default()
+            },
+            &World::default(),
+        );
+        assert_eq!(kinds(&out), [(Kind::Unsupported, 0)]);
+    }
+    assert_eq!(kinds(&accepting(&"FROM scratch\n".repeat(MAX_STAGES))), []);
 }

