@@ -15,7 +15,7 @@ pub const TESTS: &[Test] = &[
     ("a_folder_for_the_base", folder_for_base),
     ("a_folder_under_a_new_name_builds", folder),
     ("a_git_context_is_rewritten", git_context),
-    ("a_git_context_is_the_callers_own_choice", git_context),
+    ("a_git_context_is_the_callers_own_choice", own_git_context),
     (
         "a_remote_context_does_not_hide_a_dockerfile",
         hidden_dockerfile,
@@ -116,7 +116,7 @@ fn git_context(case: &Case) -> Result<()> {
 }
 
 /// The main context is named by whoever builds, as a folder is: it needs no rule. What its Dockerfile fetches does.
-fn git_context(case: &Case) -> Result<()> {
+fn own_git_context(case: &Case) -> Result<()> {
     let base = case.base("base")?;
     let dockerfile = format!(
         "# syntax={}\nFROM {}\n{EXECUTE}\n",
