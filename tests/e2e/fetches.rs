@@ -101,25 +101,26 @@ fn add_url(case: &Case) -> Result<()> {
 }
 
 fn add_changed(case: &Case) -> Result<()> {
+    // Bytes of its own: what another build has fetched by the same digest is in the cache, rightly.
     let image = case.base("base")?;
-    let url = case.bench.web.put("/add_changed", b"the content");
+    let url = case.bench.web.put("/add_changed", b"what was there");
     let dockerfile = format!("FROM {}\nADD {url} /file\n{EXECUTE}\n", image.tagged());
     case.policy(&[accept("image", &image.repository), accept("http", &url)])?;
     let lock = format!(
         "version = 1\n[[http]]\nurl = \"{url}\"\ndigest = \"{}\"\n",
-        digest(b"the content")
+        digest(b"what was there")
     );
     case.file("Dockerfile.lock", lock)?;
-    case.bench.web.put("/add_changed", b"the contenT");
+    case.bench.web.put("/add_changed", b"what changed");
     case.build(&dockerfile)?
         .run()?
-        .refused("ADD", &[&digest(b"the content")])?;
-    case.bench.web.put("/add_changed", b"the content");
+        .refused("ADD", &[&digest(b"what was there")])?;
+    case.bench.web.put("/add_changed", b"what was there");
     case.build(&dockerfile)?
         .with(&["--output", "type=local,dest=out"])
         .run()?
         .executed()?;
-    assert_eq!(case.read("out/file")?, "the content");
+    assert_eq!(case.read("out/file")?, "what was there");
     Ok(())
 }
 
