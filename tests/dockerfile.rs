@@ -20,7 +20,10 @@ fn options() -> Options {
 }
 
 fn configs() -> Configs {
-    let onbuild = vec!["COPY --from=trigger /a /b".to_owned()];
+    let onbuild = vec![
+        "ADD https://h.test/trigger /a".to_owned(),
+        "RUN trigger".to_owned(),
+    ];
     let assumed = ImageConfig {
         env: vec!["E=x".to_owned()],
         onbuild,

@@ -33,7 +33,7 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     };
     let assumed = ImageConfig {
         env: vec!["E=x".to_owned()],
-        onbuild: vec!["COPY --from=t /a /b".to_owned()],
+        onbuild: vec!["ADD https://h.test/t /a".to_owned(), "RUN t".to_owned()],
         ..ImageConfig::default()
     };
     let configs = Configs {

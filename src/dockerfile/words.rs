@@ -464,8 +464,19 @@ fn each_word(args: &[u8], start: usize, escape: u8, mut found: impl FnMut(RawWor
         let mut quote = None;
         let mut quoted = false;
         let mut valid = true;
-        while let (c, width @ 1..) = decode(args.get(at..).unwrap_or_default()) {
-            if quote.is_none() && c.is_whitespace() {
+        loop {
+            // Most bytes mean nothing in particular, in quotes and out of them.
+            let rest = args.get(at..).unwrap_or_default();
+            let plain = |byte: &u8| {
+                byte.is_ascii_graphic() && !matches!(byte, b'\'' | b'"') && *byte != escape
+            };
+            let skipped = rest.iter().take_while(|byte| plain(byte)).count();
+            if skipped > 0 {
+                at += skipped;
+                word_end = at;
+            }
+            let (c, width) = decode(args.get(at..).unwrap_or_default());
+            if width == 0 || (quote.is_none() && c.is_whitespace()) {
                 break;
             }
             valid &= c != char::REPLACEMENT_CHARACTER || width > 1;

@@ -475,7 +475,14 @@ impl<'a> Builder<'a> {
     /// (`resolveStages`). Returns which states are reachable.
     fn resolve(&mut self, target: StateId) -> Result<Vec<bool>, Error> {
         loop {
-            self.spend(self.states.list.len())?;
+            // Images whose triggers copy from each other would go round for ever (in BuildKit they do).
+            self.spend(
+                self.states
+                    .list
+                    .len()
+                    .saturating_mul(64)
+                    .saturating_add(1024),
+            )?;
             let reachable = self.states.reachable(target);
             for (id, reached) in reachable.iter().enumerate() {
                 self.resolve_base(id, *reached)?;

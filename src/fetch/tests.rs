@@ -599,6 +599,21 @@ fn source_date_epoch() {
 
 #[test]
 fn hostile_files_are_bounded() {
+    let itself = ImageConfig {
+        onbuild: vec!["COPY --from=a / /".to_owned()],
+        ..ImageConfig::default()
+    };
+    let file = Dockerfile::parse(b"FROM a").expect("readable");
+    let error = collect(
+        &file,
+        &options(),
+        &Configs {
+            assumed: Some(itself),
+            ..Configs::default()
+        },
+    )
+    .expect_err("endless");
+    assert_eq!(error.kind, ErrorKind::TooLarge);
     let doubling: String = (0..60).map(|_| "ENV A=$A$A\n").collect();
     assert!(matches!(
         refused(&format!("FROM a\nENV A=xx\n{doubling}")),

@@ -703,19 +703,33 @@ impl<'d> Instruction<'d> {
 
 /// What BuildKit looks at in a mount before variables are known: that it is CSV, and its `from`.
 fn first_look_at_mount(value: &str) -> Result<Option<(String, usize)>, ParseErrorKind> {
-    let fields = csv::fields(value).ok_or_else(|| ParseErrorKind::MountCsv(value.to_owned()))?;
+    let refuse = || ParseErrorKind::MountCsv(value.to_owned());
     let mut from = None;
-    for field in fields {
-        let Some((key, value)) = field.text.split_once('=') else {
-            continue;
+    let mut look = |field: &str, end: usize| {
+        let Some((key, value)) = field.split_once('=') else {
+            return Ok(());
         };
-        if text::lower(key) != "from" {
-            continue;
+        if !key.eq_ignore_ascii_case("from") && (key.is_ascii() || text::lower(key) != "from") {
+            return Ok(());
         }
         if value.find('$').is_some_and(|at| at + 1 != value.len()) {
             return Err(ParseErrorKind::MountFrom(value.to_owned()));
         }
-        from = (!value.is_empty()).then(|| (value.to_owned(), field.end));
+        from = (!value.is_empty()).then(|| (value.to_owned(), end));
+        Ok(())
+    };
+    if value.is_empty() || value.contains(['"', '\n']) {
+        for field in csv::fields(value).ok_or_else(refuse)? {
+            look(&field.text, field.end)?;
+        }
+    } else {
+        // Without quotes the fields are what is between the commas.
+        let mut end = 0;
+        for field in value.split(',') {
+            end += field.len();
+            look(field, end)?;
+            end += 1;
+        }
     }
     Ok(from)
 }
