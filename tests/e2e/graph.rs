@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use engine::Result;
 use verified_dockerfile::llb::{
     Definition,
-    ops::{Action, ExecOp, Kind, NetMode, Op, OpMetadata, SourceOp},
+    ops::{Action, ExecOp, Kind, Location, NetMode, Op, OpMetadata, Position, SourceOp},
 };
 
 /// Whose graph it is.
@@ -227,6 +227,22 @@ impl Text<'_> {
         ] {
             metadata.caps.remove(cap);
         }
+        let locations = self
+            .definition
+            .source
+            .as_ref()
+            .and_then(|source| source.locations.get(id));
+        let mut places: Vec<String> = locations
+            .iter()
+            .flat_map(|found| &found.locations)
+            .map(|place| format!("lines {:?} of file {}", lines(place), place.source_index))
+            .collect();
+        // Of several instructions that share an operation, such as two FROM of one image, any may give it its name: the
+        // stock frontend converts stages side by side.
+        places.sort();
+        if places.len() > 1 {
+            metadata.description.clear();
+        }
         for value in metadata.description.values_mut() {
             *value = clean(value, self.origin);
         }
@@ -238,28 +254,17 @@ impl Text<'_> {
             group.name = clean(&group.name, self.origin);
         }
         self.line(&format!("{metadata:#?}"));
-        let locations = self
-            .definition
-            .source
-            .as_ref()
-            .and_then(|source| source.locations.get(id));
-        for location in locations.iter().flat_map(|found| &found.locations) {
-            let lines: Vec<_> = location
-                .ranges
-                .iter()
-                .map(|range| {
-                    let line = |position: &Option<_>| {
-                        position
-                            .as_ref()
-                            .map(|at: &verified_dockerfile::llb::ops::Position| at.line)
-                    };
-                    (line(&range.start), line(&range.end))
-                })
-                .collect();
-            self.line(&format!(
-                "lines {lines:?} of file {}",
-                location.source_index
-            ));
+        for place in places {
+            self.line(&place);
         }
     }
+}
+
+/// First and last line of each range.
+fn lines(place: &Location) -> Vec<(Option<i32>, Option<i32>)> {
+    let line = |position: &Option<Position>| position.as_ref().map(|position| position.line);
+    let ranges = place.ranges.iter();
+    ranges
+        .map(|range| (line(&range.start), line(&range.end)))
+        .collect()
 }
