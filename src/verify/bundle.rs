@@ -11,11 +11,14 @@
 //! Source: `sigstore_bundle.proto` and `sigstore_common.proto` of sigstore/protobuf-specs (JSON mapping), DSSE's `protocol.md` (PAE), the
 //! in-toto Statement v1 specification, cosign's `cmd/cosign/cli/sign/sign.go` for what an image's statement holds.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    io::{self, Read as _},
+};
 
 use serde::{Deserialize, de::IgnoredAny};
 
-use super::{Artifact, Failure, TrustedKey, base64, json, key::PrehashError, shown, signer};
+use super::{Artifact, Content, Failure, TrustedKey, base64, json, key::PrehashError, shown, signer};
 use crate::digest::{Algorithm, Digest};
 
 /// The kind's name in `Dockerfile.evidence`.
@@ -24,6 +27,8 @@ pub const KIND: &str = "sigstore-bundle";
 pub const MEDIA_TYPE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 /// The predicate type of a statement that says: this image is signed.
 pub const PREDICATE: &str = "https://sigstore.dev/cosign/sign/v1";
+/// Largest file that is read into memory.
+const MAX_FILE: u64 = 256 << 20;
 /// Largest bundle read, in bytes.
 pub const MAX_BUNDLE: usize = 4 * 1024 * 1024;
 
@@ -154,8 +159,8 @@ pub fn verify<'k>(
     }
     match (bundle.dsse_envelope, bundle.message_signature, artifact) {
         (Some(envelope), None, Artifact::Image { digest, .. }) => image(digest, &envelope, keys),
-        (None, Some(message), Artifact::File { digest, bytes }) => {
-            file(digest, *bytes, &message, keys)
+        (None, Some(message), Artifact::File { digest, content }) => {
+            file(digest, *content, &message, keys)
         }
         (Some(_), Some(_), _) | (None, None, _) => Err(Failure::Form {
             what: "bundle",
@@ -244,20 +249,21 @@ fn image<'k>(
 
 fn file<'k>(
     digest: &Digest,
-    bytes: Option<&[u8]>,
+    content: Option<&dyn Content>,
     message: &MessageSignature,
     keys: &'k [TrustedKey],
 ) -> Result<&'k TrustedKey, Failure> {
     let signature = base64("bundle's signature", &message.signature)?;
-    if let Some(bytes) = bytes.filter(|_| digest.algorithm() == Algorithm::Sha256) {
-        let found = Digest::sha256(bytes);
+    if let Some(content) = content.filter(|_| digest.algorithm() == Algorithm::Sha256) {
+        let bytes = read(content)?;
+        let found = Digest::sha256(&bytes);
         if found != *digest {
             return Err(Failure::Digest {
                 signed: found.to_string(),
                 wanted: digest.clone(),
             });
         }
-        return signer(keys, |key| key.verify(bytes, &signature));
+        return signer(keys, |key| key.verify(&bytes, &signature));
     }
     let mut failure = None;
     for trusted in keys {
@@ -277,6 +283,19 @@ fn file<'k>(
         Some(failure) => Err(failure),
         None => signer(keys, |_| false),
     }
+}
+
+/// All of the file, up to a bound: Ed25519 signs bytes.
+fn read(content: &dyn Content) -> Result<Vec<u8>, Failure> {
+    let failed = |error: io::Error| Failure::Read(error.to_string());
+    let mut bytes = Vec::new();
+    let most = MAX_FILE.saturating_add(1);
+    let reader = content.open().map_err(failed)?;
+    reader.take(most).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > MAX_FILE {
+        return Err(Failure::Read(format!("it has more than {MAX_FILE} bytes")));
+    }
+    Ok(bytes)
 }
 
 /// DSSE's encoding of type and body, which is what is signed.

@@ -11,6 +11,15 @@
 //!
 //! A signature is checked over the exact bytes before anything in them is believed.
 
+use std::{
+    fmt,
+    fs::File,
+    io::{self, Read},
+    path::PathBuf,
+};
+
+use jiff::Timestamp;
+
 use crate::digest::Digest;
 
 pub mod bundle;
@@ -34,8 +43,8 @@ pub enum Artifact<'a> {
     File {
         /// The digest that the build uses.
         digest: &'a Digest,
-        /// All of the file, needed by Ed25519, which signs bytes rather than a digest.
-        bytes: Option<&'a [u8]>,
+        /// All of the file, needed by signatures over bytes rather than over a digest.
+        content: Option<&'a dyn Content>,
     },
 }
 
@@ -47,6 +56,36 @@ impl Artifact<'_> {
             Self::Image { digest, .. } | Self::File { digest, .. } => digest,
         }
     }
+}
+
+/// A file's bytes, read from the start as often as needed and never held in memory as a whole.
+pub trait Content: fmt::Debug {
+    /// The bytes, from the first.
+    ///
+    /// # Errors
+    /// Whatever opening says.
+    fn open(&self) -> io::Result<Box<dyn Read + '_>>;
+}
+
+impl Content for &[u8] {
+    fn open(&self) -> io::Result<Box<dyn Read + '_>> {
+        Ok(Box::new(*self))
+    }
+}
+
+impl Content for PathBuf {
+    fn open(&self) -> io::Result<Box<dyn Read + '_>> {
+        Ok(Box::new(File::open(self)?))
+    }
+}
+
+/// Who made a signature, as the signature itself proves it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signer {
+    /// The fingerprint of the key, or the identity in the certificate, in the form usual for the kind.
+    pub who: String,
+    /// When it was signed, if the kind proves or states a time.
+    pub signed: Option<Timestamp>,
 }
 
 /// A public key under the name that the policy gives it.
@@ -134,6 +173,63 @@ pub enum Failure {
     /// The signature is over bytes that are not at hand.
     #[error("an Ed25519 signature over a file can only be checked with the file's bytes")]
     NeedsBytes,
+    /// Key, certificate or signature is no longer valid at the time that counts.
+    #[error("the {what} expired at {at}")]
+    Expired {
+        /// Which of them, with its name.
+        what: String,
+        /// The end of its validity.
+        at: Timestamp,
+    },
+    /// Key, certificate or signature is not valid yet at the time that counts.
+    #[error("the {what} is valid only from {from}")]
+    NotYetValid {
+        /// Which of them, with its name.
+        what: String,
+        /// The start of its validity.
+        from: Timestamp,
+    },
+    /// The key was revoked by its owner.
+    #[error("the {what} was revoked: {why}")]
+    Revoked {
+        /// Which key, with its fingerprint.
+        what: String,
+        /// The reason given.
+        why: String,
+    },
+    /// An algorithm or key size that does not prove anything today.
+    #[error("the {what} is too weak: {why}")]
+    Weak {
+        /// Which part.
+        what: &'static str,
+        /// What is used and what is wanted.
+        why: String,
+    },
+    /// A certificate does not lead to a trust root, or is not for signing.
+    #[error("the certificate is not trusted: {0}")]
+    Certificate(String),
+    /// The signature holds for somebody whom the policy does not name.
+    #[error("it is signed by {found}, not by {wanted}")]
+    Stranger {
+        /// Who signed.
+        found: String,
+        /// Whom the policy names.
+        wanted: String,
+    },
+    /// The transparency log or a timestamp does not prove what it should.
+    #[error("the {what} does not hold: {why}")]
+    Witness {
+        /// Log entry, inclusion proof, timestamp...
+        what: &'static str,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A list of checksums has no entry, or several, for the file.
+    #[error("the checksum list {0}")]
+    List(String),
+    /// The bytes could not be read to the end.
+    #[error("the file cannot be read: {0}")]
+    Read(String),
     /// Signature and digest are by different hash functions.
     #[error("the signature is over a {signed} digest; known is {known}")]
     Hash {

@@ -189,7 +189,7 @@ fn the_artifact_must_be_the_one_signed() {
     );
     let file = Artifact::File {
         digest: &wanted,
-        bytes: None,
+        content: None,
     };
     assert_refused("file", cosign::verify(&file, &proof, &keys), "the proof is");
     let bundle = bytes("p256-cosign3.bundle.json");
@@ -200,7 +200,7 @@ fn the_artifact_must_be_the_one_signed() {
     );
     let file = Artifact::File {
         digest: &other,
-        bytes: None,
+        content: None,
     };
     assert_refused(
         "file",
@@ -244,7 +244,7 @@ fn message_signatures_over_files() {
         let digest = Digest::sha256(&blob);
         let whole = Artifact::File {
             digest: &digest,
-            bytes: Some(&blob),
+            content: Some(&blob.as_slice()),
         };
         assert_eq!(
             bundle::verify(&whole, &bundle, &keys),
@@ -254,7 +254,7 @@ fn message_signatures_over_files() {
         let other = Digest::sha256(b"other");
         let bad = Artifact::File {
             digest: &other,
-            bytes: Some(&blob),
+            content: Some(&blob.as_slice()),
         };
         assert_refused(
             name,
@@ -263,7 +263,7 @@ fn message_signatures_over_files() {
         );
         let bad = Artifact::File {
             digest: &other,
-            bytes: Some(b"other"),
+            content: Some(&b"other".as_slice()),
         };
         assert_refused(
             name,
@@ -278,7 +278,7 @@ fn message_signatures_over_files() {
 
         let by_digest = Artifact::File {
             digest: &digest,
-            bytes: None,
+            content: None,
         };
         match name {
             "p256" | "rsa" => assert_eq!(bundle::verify(&by_digest, &bundle, &keys), Ok(&keys[1])),
@@ -296,7 +296,7 @@ fn message_signatures_over_files() {
         }
         let bad = Artifact::File {
             digest: &other,
-            bytes: None,
+            content: None,
         };
         refused(bundle::verify(&bad, &bundle, &keys));
         if name == "p384" {
@@ -315,7 +315,7 @@ fn message_signatures_over_files() {
         let long: Digest = format!("sha512:{}", "0".repeat(128)).parse().unwrap();
         let long = Artifact::File {
             digest: &long,
-            bytes: Some(&blob),
+            content: Some(&blob.as_slice()),
         };
         refused(bundle::verify(&long, &bundle, &keys));
     }
