@@ -18,7 +18,9 @@ use std::{
 
 use serde::{Deserialize, de::IgnoredAny};
 
-use super::{Artifact, Content, Failure, TrustedKey, base64, json, key::PrehashError, shown, signer};
+use super::{
+    Artifact, Content, Failure, TrustedKey, base64, json, key::PrehashError, shown, signer,
+};
 use crate::digest::{Algorithm, Digest};
 
 /// The kind's name in `Dockerfile.evidence`.

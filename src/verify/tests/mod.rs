@@ -304,10 +304,11 @@ fn message_signatures_over_files() {
             let sha384 = sha2::Sha384::digest(&blob);
             let hex: String = sha384.iter().map(|byte| format!("{byte:02x}")).collect();
             let sha384: Digest = format!("sha384:{hex}").parse().unwrap();
-            for bytes in [None, Some(blob.as_slice())] {
+            let whole = blob.as_slice();
+            for content in [None, Some(&whole as &dyn Content)] {
                 let by_digest = Artifact::File {
                     digest: &sha384,
-                    bytes,
+                    content,
                 };
                 assert_eq!(bundle::verify(&by_digest, &bundle, &keys), Ok(&keys[1]));
             }
