@@ -770,9 +770,12 @@ fn a_file_that_fetches_without_end_is_refused_before_anybody_is_asked() {
 
 #[test]
 fn a_file_that_the_stock_frontend_could_not_convert_is_refused() {
-    for file in [
-        "FROM scratch\n".repeat(MAX_STAGES + 1),
-        format!("FROM scratch\n{}", "ENV a=b\n".repeat(MAX_INSTRUCTIONS)),
+    for (file, line) in [
+        ("FROM scratch\n".repeat(MAX_STAGES + 2), MAX_STAGES + 1),
+        (
+            format!("FROM scratch\n{}", "ENV a=b\n".repeat(MAX_INSTRUCTIONS)),
+            MAX_INSTRUCTIONS + 1,
+        ),
     ] {
         let out = outcome(
             &file,
@@ -783,7 +786,8 @@ fn a_file_that_the_stock_frontend_could_not_convert_is_refused() {
             },
             &World::default(),
         );
-        assert_eq!(kinds(&out), [(Kind::Unsupported, 0)]);
+        let line = u32::try_from(line).unwrap();
+        assert_eq!(kinds(&out), [(Kind::Unsupported, line)]);
     }
     assert_eq!(kinds(&accepting(&"FROM scratch\n".repeat(MAX_STAGES))), []);
 }

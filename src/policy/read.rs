@@ -217,9 +217,9 @@ fn rules<T>(
     let mut rules = Vec::new();
     let mut lines: BTreeMap<&str, usize> = BTreeMap::new();
     for table in top.tables(kind)? {
-        let then = read(&table)?;
         let Spanned { value, span } =
             table.required_string("match", "it says what the rule is for")?;
+        let then = read(&table)?;
         check(value).map_err(|why| table.error(span.clone(), why))?;
         if let Some(line) = lines.insert(value, table.line()) {
             return Err(table.error(
