@@ -31,7 +31,9 @@ use crate::{
 };
 
 /// How long the daemon may take for one question. Registries that never answer must not hold a build for ever.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub const PATIENCE: Duration = Duration::from_secs(60);
+/// How long it may take to fetch something of any size. Whoever builds sees its progress, and can end it.
+pub const TRANSFER: Duration = Duration::from_secs(30 * 60);
 /// Where BuildKit puts the definition of the frontend's own image (v0.10 and newer).
 pub const OWN_IMAGE: &str = "/run/config/buildkit/metadata/frontend.bin";
 /// The client secret that the step which fetches signatures reads, if the client gives it: a Docker `config.json`.
@@ -118,12 +120,12 @@ impl BuildKit<'_> {
     async fn read(&self, definition: Vec<u8>, path: &str) -> Result<Vec<u8>, Error> {
         let result = self
             .client
-            .solve(SolveRequest::definition(definition), PATIENCE)
+            .solve(SolveRequest::definition(definition), TRANSFER)
             .await?;
         match &result.refs {
             gateway::Refs::Single(reference) => {
                 self.client
-                    .read_file(reference, path, MAX_ANSWER, PATIENCE)
+                    .read_file(reference, path, MAX_ANSWER, TRANSFER)
                     .await
             }
             gateway::Refs::Map(_) => Err(Error::Answer {
@@ -149,7 +151,7 @@ impl BuildKit<'_> {
             source,
             ..SourceQuery::default()
         };
-        let meta = self.client.resolve_source_meta(query, PATIENCE).await?;
+        let meta = self.client.resolve_source_meta(query, TRANSFER).await?;
         if meta.source.identifier != identifier {
             return Err(Error::Answer {
                 call: "ResolveSourceMeta",
