@@ -26,6 +26,9 @@ pub mod bundle;
 pub mod cosign;
 pub mod json;
 mod key;
+pub mod minisign;
+mod numbered;
+mod stream;
 
 pub use key::{KeyError, MAX_KEY_BYTES, PublicKey};
 
