@@ -24,8 +24,10 @@ use crate::digest::Digest;
 
 pub mod bundle;
 pub mod cosign;
+pub mod git;
 pub mod json;
 mod key;
+pub mod openpgp;
 
 pub use key::{KeyError, MAX_KEY_BYTES, PublicKey};
 
@@ -138,6 +140,16 @@ pub enum Failure {
         signed: String,
         /// What the build uses.
         wanted: Digest,
+    },
+    /// An object of a git repository is not the one it should be.
+    #[error("the {what} is {found}, not {wanted}")]
+    Object {
+        /// Tag or commit.
+        what: &'static str,
+        /// Its id.
+        found: String,
+        /// The id it should have.
+        wanted: String,
     },
     /// The signature holds, for another repository.
     #[error("the signature is for the repository `{signed}`, not for `{wanted}`")]
