@@ -216,7 +216,7 @@ impl Policy {
                 (Demand::Signed { keys, signed_as }, Some(digest)) => {
                     let repository = signed_as.as_deref().or(subject.repository());
                     let artifact = Artifact::Image { digest, repository };
-                    let by = signed(&artifact, keys, evidence).map_err(|cause| {
+                    let by = signed(&artifact, keys, evidence, now).map_err(|cause| {
                         let names: Vec<_> = keys.iter().map(|key| format!("`{}`", key.name)).collect();
                         refused(
                             cause,
@@ -378,7 +378,12 @@ impl Policy {
     }
 }
 
-fn signed(artifact: &Artifact<'_>, keys: &[TrustedKey], evidence: &Evidence) -> Result<By, String> {
+fn signed(
+    artifact: &Artifact<'_>,
+    keys: &[TrustedKey],
+    evidence: &Evidence,
+    now: Timestamp,
+) -> Result<By, String> {
     let mut failures: Vec<String> = Vec::new();
     let mut tried: usize = 0;
     for item in evidence.of(artifact.digest()) {
@@ -389,11 +394,11 @@ fn signed(artifact: &Artifact<'_>, keys: &[TrustedKey], evidence: &Evidence) -> 
             break;
         }
         tried = tried.saturating_add(1);
-        match verify::verify(artifact, item.proof(), keys) {
-            Ok(trusted) => {
+        match verify::verify(artifact, item.proof(), keys, now) {
+            Ok((trusted, signer)) => {
                 return Ok(By::Signature {
                     key: trusted.name.clone(),
-                    fingerprint: trusted.key.fingerprint().clone(),
+                    signer,
                     kind: item.proof().kind(),
                     evidence: item.id().clone(),
                 });

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     reference::ImageReference,
-    verify::{MAX_KEY_BYTES, PublicKey, TrustedKey},
+    verify::{Key, MAX_KEY_BYTES, PublicKey, TrustedKey},
 };
 
 /// Longest `match` of a run rule, in bytes.
@@ -113,8 +113,9 @@ impl Layer {
                     })?
                 }
             };
-            let key =
-                PublicKey::from_pem(&pem).map_err(|error| top.error(span, error.to_string()))?;
+            let key = Key::Cosign(
+                PublicKey::from_pem(&pem).map_err(|error| top.error(span, error.to_string()))?,
+            );
             keys.insert(name.clone(), TrustedKey { name, key });
         }
         Ok(Self {

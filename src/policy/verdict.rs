@@ -4,7 +4,7 @@ use std::fmt;
 
 use jiff::civil::Date;
 
-use crate::digest::Digest;
+use crate::{digest::Digest, verify::Signer};
 
 /// The policy's answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,8 +45,8 @@ pub enum By {
     Signature {
         /// The key's name in the policy.
         key: String,
-        /// SHA-256 of the key's DER form.
-        fingerprint: Digest,
+        /// The key's fingerprint or the identity, and when it was signed if that is known.
+        signer: Signer,
         /// The kind of proof, `cosign-signature` or `sigstore-bundle`.
         kind: &'static str,
         /// The identifier of the evidence, as in `Dockerfile.evidence`.

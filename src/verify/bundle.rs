@@ -16,10 +16,11 @@ use std::{
     io::{self, Read as _},
 };
 
+use jiff::Timestamp;
 use serde::{Deserialize, de::IgnoredAny};
 
 use super::{
-    Artifact, Content, Failure, TrustedKey, base64, json, key::PrehashError, shown, signer,
+    Artifact, Content, Failure, PublicKey, Signer, base64, json, key::PrehashError, shown,
 };
 use crate::digest::{Algorithm, Digest};
 
@@ -129,15 +130,16 @@ pub fn fallback_tag(digest: &Digest) -> String {
     format!("{}-{}", digest.algorithm().name(), digest.hex())
 }
 
-/// Checks the bundle `bytes` for `artifact` and gives the key that made it.
+/// Checks that `key` made the bundle `bytes` for `artifact`. A key that the policy names is trusted at any time.
 ///
 /// # Errors
 /// [`Failure`].
-pub fn verify<'k>(
+pub fn verify(
     artifact: &Artifact<'_>,
     bytes: &[u8],
-    keys: &'k [TrustedKey],
-) -> Result<&'k TrustedKey, Failure> {
+    key: &PublicKey,
+    _at: Timestamp,
+) -> Result<Signer, Failure> {
     let bundle: Bundle = json::read(bytes, MAX_BUNDLE).map_err(|error| Failure::Form {
         what: "bundle",
         why: error.to_string(),
@@ -160,9 +162,9 @@ pub fn verify<'k>(
         });
     }
     match (bundle.dsse_envelope, bundle.message_signature, artifact) {
-        (Some(envelope), None, Artifact::Image { digest, .. }) => image(digest, &envelope, keys),
+        (Some(envelope), None, Artifact::Image { digest, .. }) => image(digest, &envelope, key),
         (None, Some(message), Artifact::File { digest, content }) => {
-            file(digest, *content, &message, keys)
+            file(digest, *content, &message, key)
         }
         (Some(_), Some(_), _) | (None, None, _) => Err(Failure::Form {
             what: "bundle",
@@ -181,11 +183,7 @@ pub fn verify<'k>(
     }
 }
 
-fn image<'k>(
-    digest: &Digest,
-    envelope: &Envelope,
-    keys: &'k [TrustedKey],
-) -> Result<&'k TrustedKey, Failure> {
+fn image(digest: &Digest, envelope: &Envelope, key: &PublicKey) -> Result<Signer, Failure> {
     let [signature] = envelope.signatures.as_slice() else {
         return Err(Failure::Form {
             what: "bundle",
@@ -198,7 +196,7 @@ fn image<'k>(
     let payload = base64("bundle's payload", &envelope.payload)?;
     let signature = base64("bundle's signature", &signature.sig)?;
     let message = pre_authentication_encoding(&envelope.payload_type, &payload);
-    let trusted = signer(keys, |key| key.verify(&message, &signature))?;
+    key.require(key.verify(&message, &signature))?;
 
     if envelope.payload_type != PAYLOAD_TYPE {
         return Err(Failure::Type {
@@ -233,7 +231,7 @@ fn image<'k>(
         (Some((algorithm, hex)), None)
             if algorithm == digest.algorithm().name() && hex == digest.hex() =>
         {
-            Ok(trusted)
+            Ok(key.signer())
         }
         (Some((algorithm, hex)), None) => Err(Failure::Digest {
             signed: shown(&format!("{algorithm}:{hex}")),
@@ -249,12 +247,12 @@ fn image<'k>(
     }
 }
 
-fn file<'k>(
+fn file(
     digest: &Digest,
     content: Option<&dyn Content>,
     message: &MessageSignature,
-    keys: &'k [TrustedKey],
-) -> Result<&'k TrustedKey, Failure> {
+    key: &PublicKey,
+) -> Result<Signer, Failure> {
     let signature = base64("bundle's signature", &message.signature)?;
     if let Some(content) = content.filter(|_| digest.algorithm() == Algorithm::Sha256) {
         let bytes = read(content)?;
@@ -265,25 +263,17 @@ fn file<'k>(
                 wanted: digest.clone(),
             });
         }
-        return signer(keys, |key| key.verify(&bytes, &signature));
+        key.require(key.verify(&bytes, &signature))?;
+        return Ok(key.signer());
     }
-    let mut failure = None;
-    for trusted in keys {
-        match trusted.key.verify_digest(digest, &signature) {
-            Ok(()) => return Ok(trusted),
-            Err(PrehashError::Mismatch) => {}
-            Err(PrehashError::NeedsBytes) => failure = Some(Failure::NeedsBytes),
-            Err(PrehashError::Hash) => {
-                failure = Some(Failure::Hash {
-                    signed: trusted.key.algorithm(),
-                    known: digest.algorithm().name(),
-                });
-            }
-        }
-    }
-    match failure {
-        Some(failure) => Err(failure),
-        None => signer(keys, |_| false),
+    match key.verify_digest(digest, &signature) {
+        Ok(()) => Ok(key.signer()),
+        Err(PrehashError::Mismatch) => Err(Failure::Signature(key.who())),
+        Err(PrehashError::NeedsBytes) => Err(Failure::NeedsBytes),
+        Err(PrehashError::Hash) => Err(Failure::Hash {
+            signed: key.algorithm(),
+            known: digest.algorithm().name(),
+        }),
     }
 }
 

@@ -13,9 +13,10 @@
 //! Source: cosign's `specs/SIGNATURE_SPEC.md`, and containers/image's `docs/containers-signature.5.md` for the rule that an
 //! unknown key below `critical` makes a signature invalid. The identity is a repository without a tag, as cosign writes it.
 
+use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::{Artifact, Failure, TrustedKey, base64, json, shown, signer};
+use super::{Artifact, Failure, PublicKey, Signer, base64, json, shown};
 use crate::{digest::Digest, reference::ImageReference};
 
 /// The kind's name in `Dockerfile.evidence`.
@@ -77,15 +78,16 @@ pub fn tag(digest: &Digest) -> String {
     format!("{}-{}.sig", digest.algorithm().name(), digest.hex())
 }
 
-/// Checks `signature` for the image `artifact` and gives the key that made it.
+/// Checks that `key` made `signature` for the image `artifact`. A key that the policy names is trusted at any time.
 ///
 /// # Errors
 /// [`Failure`]; a file is refused, since this format is about images.
-pub fn verify<'k>(
+pub fn verify(
     artifact: &Artifact<'_>,
     signature: &Signature,
-    keys: &'k [TrustedKey],
-) -> Result<&'k TrustedKey, Failure> {
+    key: &PublicKey,
+    _at: Timestamp,
+) -> Result<Signer, Failure> {
     let Artifact::Image { digest, repository } = artifact else {
         return Err(Failure::Type {
             what: "proof",
@@ -107,7 +109,7 @@ pub fn verify<'k>(
         ));
     }
     let bytes = base64("signature", &signature.signature)?;
-    let trusted = signer(keys, |key| key.verify(&signature.payload, &bytes))?;
+    key.require(key.verify(&signature.payload, &bytes))?;
 
     let payload: Payload =
         json::read(&signature.payload, MAX_PAYLOAD).map_err(|error| Failure::Form {
@@ -146,6 +148,6 @@ pub fn verify<'k>(
             signed,
             wanted: (*wanted).to_owned(),
         }),
-        Some(_) => Ok(trusted),
+        Some(_) => Ok(key.signer()),
     }
 }

@@ -16,6 +16,7 @@ use p256::pkcs8::{Document, ObjectIdentifier, SubjectPublicKeyInfoRef};
 use rsa::{signature::hazmat::PrehashVerifier as _, traits::PublicKeyParts as _};
 use sha2::Digest as _;
 
+use super::{Failure, Signer};
 use crate::digest::{Algorithm, Digest};
 
 /// Largest PEM file read as a key, in bytes.
@@ -160,6 +161,29 @@ impl PublicKey {
             Key::P384(_) => "ECDSA P-384".to_owned(),
             Key::Rsa(key) => format!("RSA {}", key.n().bits()),
             Key::Ed25519(_) => "Ed25519".to_owned(),
+        }
+    }
+
+    /// The fingerprint, SHA-256 of the key's DER form: `sha256:HEX`.
+    #[must_use]
+    pub fn who(&self) -> String {
+        self.fingerprint.to_string()
+    }
+
+    /// That this key made a signature; a key says nothing of the time.
+    pub(crate) fn signer(&self) -> Signer {
+        Signer {
+            who: self.who(),
+            signed: None,
+        }
+    }
+
+    /// [`Failure::Signature`] with this key's fingerprint unless `holds`.
+    pub(crate) fn require(&self, holds: bool) -> Result<(), Failure> {
+        if holds {
+            Ok(())
+        } else {
+            Err(Failure::Signature(self.who()))
         }
     }
 

@@ -1,8 +1,8 @@
 //! Proofs: who signed what, or exactly why not.
 //!
-//! One file per kind of proof, each a function from *what is to be proven* ([`Artifact`]), *what was given as proof* and *who is
-//! trusted* ([`TrustedKey`]) to the key that signed, or a [`Failure`]. Nothing here fetches, reads a clock or keeps
-//! state. A new kind is one file, one variant of [`Proof`] and one line in [`verify`].
+//! One file per kind of proof, each a function from *what is to be proven* ([`Artifact`]), *what was given as proof*, *who is
+//! trusted* (one [`Key`]) and *the time that counts* to who signed, or a [`Failure`]. Nothing here fetches, reads a clock or keeps
+//! state. A new kind is one file, a variant of [`Proof`] and of [`Key`], and one line in [`verify_with`].
 //!
 //! | kind | file | what it binds |
 //! | --- | --- | --- |
@@ -27,7 +27,10 @@ pub mod cosign;
 pub mod git;
 pub mod json;
 mod key;
+pub mod minisign;
+mod numbered;
 pub mod openpgp;
+mod stream;
 
 pub use key::{KeyError, MAX_KEY_BYTES, PublicKey};
 
@@ -90,13 +93,30 @@ pub struct Signer {
     pub signed: Option<Timestamp>,
 }
 
-/// A public key under the name that the policy gives it.
+/// Who is trusted, under the name that the policy gives it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TrustedKey {
     /// `NAME` of `[keys.NAME]`.
     pub name: String,
-    /// The key itself.
-    pub key: PublicKey,
+    /// The key or identity itself.
+    pub key: Key,
+}
+
+/// Who is trusted, in the form that one or several kinds of proof use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Key {
+    /// The public key of a cosign key pair.
+    Cosign(PublicKey),
+}
+
+impl Key {
+    /// The fingerprint or identity, in the form usual for the kind.
+    #[must_use]
+    pub fn who(&self) -> String {
+        match self {
+            Self::Cosign(key) => key.who(),
+        }
+    }
 }
 
 /// Something that may prove an [`Artifact`], as it was found in a registry or in `Dockerfile.evidence`. Untrusted.
@@ -130,6 +150,9 @@ pub enum Failure {
         /// What is wrong with it.
         why: String,
     },
+    /// The keys at hand are for other kinds of proof.
+    #[error("none of the keys {0} is for proofs of the kind {1}")]
+    OtherKind(String, &'static str),
     /// None of the trusted keys made the signature.
     #[error("the signature is by none of the keys {0}, or what it signs was changed")]
     Signature(String),
@@ -183,7 +206,7 @@ pub enum Failure {
     )]
     Keyless,
     /// The signature is over bytes that are not at hand.
-    #[error("an Ed25519 signature over a file can only be checked with the file's bytes")]
+    #[error("this signature can only be checked with the file's bytes")]
     NeedsBytes,
     /// Key, certificate or signature is no longer valid at the time that counts.
     #[error("the {what} expired at {at}")]
@@ -255,26 +278,64 @@ pub enum Failure {
 /// Checks `proof` for `artifact` and gives the one of `keys` that made it.
 ///
 /// # Errors
-/// [`Failure`] with the first reason found; the signature is always looked at before what it signs.
+/// [`Failure`]: that of the key which came furthest, the first of them. A signature is always looked at before what it signs.
 pub fn verify<'k>(
     artifact: &Artifact<'_>,
     proof: &Proof,
     keys: &'k [TrustedKey],
-) -> Result<&'k TrustedKey, Failure> {
-    match proof {
-        Proof::Cosign(signature) => cosign::verify(artifact, signature, keys),
-        Proof::Bundle(bytes) => bundle::verify(artifact, bytes, keys),
+    at: Timestamp,
+) -> Result<(&'k TrustedKey, Signer), Failure> {
+    let mut furthest = Failure::OtherKind(String::new(), proof.kind());
+    for trusted in keys {
+        match verify_with(artifact, proof, &trusted.key, at) {
+            Ok(signer) => return Ok((trusted, signer)),
+            // Malformed for one is malformed for all.
+            Err(failure @ Failure::Form { .. }) => return Err(failure),
+            Err(failure) if failure.progress() > furthest.progress() => furthest = failure,
+            Err(_) => {}
+        }
+    }
+    let names = || {
+        let names: Vec<_> = keys.iter().map(|key| format!("`{}`", key.name)).collect();
+        names.join(", ")
+    };
+    Err(match furthest {
+        Failure::OtherKind(_, kind) => Failure::OtherKind(names(), kind),
+        Failure::Signature(_) => Failure::Signature(names()),
+        Failure::Stranger { found, .. } => Failure::Stranger {
+            found,
+            wanted: names(),
+        },
+        other => other,
+    })
+}
+
+/// Checks `proof` for `artifact` with one key.
+fn verify_with(
+    artifact: &Artifact<'_>,
+    proof: &Proof,
+    key: &Key,
+    at: Timestamp,
+) -> Result<Signer, Failure> {
+    match (proof, key) {
+        (Proof::Cosign(signature), Key::Cosign(key)) => {
+            cosign::verify(artifact, signature, key, at)
+        }
+        (Proof::Bundle(bytes), Key::Cosign(key)) => bundle::verify(artifact, bytes, key, at),
     }
 }
 
-/// The first key for which `holds` is true, or the failure that none is.
-fn signer(keys: &[TrustedKey], holds: impl Fn(&PublicKey) -> bool) -> Result<&TrustedKey, Failure> {
-    keys.iter()
-        .find(|trusted| holds(&trusted.key))
-        .ok_or_else(|| {
-            let names: Vec<_> = keys.iter().map(|key| format!("`{}`", key.name)).collect();
-            Failure::Signature(names.join(", "))
-        })
+impl Failure {
+    /// How far a proof came before it failed: the furthest failure is the one worth telling.
+    fn progress(&self) -> u8 {
+        match self {
+            Self::OtherKind(..) => 0,
+            Self::Keyless => 1,
+            Self::Signature(_) => 2,
+            Self::Stranger { .. } => 3,
+            _ => 4,
+        }
+    }
 }
 
 /// Strict base64 (RFC 4648 section 4, padded, no white space, no loose bits at the end).

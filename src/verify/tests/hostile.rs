@@ -16,7 +16,7 @@ fn test_key() -> (SigningKey, [TrustedKey; 1]) {
         secret,
         [TrustedKey {
             name: "test".to_owned(),
-            key,
+            key: Key::Cosign(key),
         }],
     )
 }
@@ -52,7 +52,7 @@ fn check_payload(payload: &str) -> Result<(), Failure> {
         payload: payload.as_bytes().to_vec(),
         signature,
     };
-    cosign::verify(&image(&wanted(), REPOSITORY), &proof, &test_key().1).map(|_| ())
+    with_cosign(&image(&wanted(), REPOSITORY), &proof, &test_key().1).map(|_| ())
 }
 
 fn statement() -> String {
@@ -83,7 +83,7 @@ fn check_statement(statement: &str) -> Result<(), Failure> {
 }
 
 fn check_bundle(bundle: &str) -> Result<(), Failure> {
-    bundle::verify(
+    with_bundle(
         &image(&wanted(), REPOSITORY),
         bundle.as_bytes(),
         &test_key().1,
@@ -243,7 +243,7 @@ fn signatures_over_a_good_payload() {
             payload: payload().into_bytes(),
             signature,
         };
-        let result = cosign::verify(&image(&wanted(), REPOSITORY), &proof, &test_key().1)
+        let result = with_cosign(&image(&wanted(), REPOSITORY), &proof, &test_key().1)
             .map(|key| key.name.clone());
         let failure = result.expect_err(what).to_string();
         assert!(
@@ -262,8 +262,8 @@ fn an_identity_on_docker_hub_may_be_written_as_cosign_does() {
         payload: payload.into_bytes(),
     };
     let keys = test_key().1;
-    assert!(cosign::verify(&image(&digest, "docker.io/library/alpine"), &proof, &keys).is_ok());
-    let other = cosign::verify(&image(&digest, "docker.io/user/alpine"), &proof, &keys);
+    assert!(with_cosign(&image(&digest, "docker.io/library/alpine"), &proof, &keys).is_ok());
+    let other = with_cosign(&image(&digest, "docker.io/user/alpine"), &proof, &keys);
     assert!(refused(other).contains("library/alpine"));
 }
 
@@ -276,8 +276,8 @@ proptest::proptest! {
         let keys = [trusted("p256"), trusted("ed25519"), trusted("rsa")];
         let digest = wanted();
         let artifact = image(&digest, REPOSITORY);
-        let _ = refused(bundle::verify(&artifact, &bytes, &keys));
+        let _ = refused(with_bundle(&artifact, &bytes, &keys));
         let proof = cosign::Signature { payload: bytes, signature: text };
-        let _ = refused(cosign::verify(&artifact, &proof, &keys));
+        let _ = refused(with_cosign(&artifact, &proof, &keys));
     }
 }

@@ -23,7 +23,7 @@ fn trusted(name: &str) -> TrustedKey {
     let key = PublicKey::from_pem(&text(&format!("{name}.pub"))).unwrap();
     TrustedKey {
         name: name.to_owned(),
-        key,
+        key: Key::Cosign(key),
     }
 }
 
@@ -56,6 +56,38 @@ fn image<'a>(digest: &'a Digest, repository: &'a str) -> Artifact<'a> {
     }
 }
 
+fn at() -> Timestamp {
+    "2026-11-22T12:00:00Z".parse().unwrap()
+}
+
+/// The key that made the proof; a public key's signer is its fingerprint, whatever the time.
+fn with<'k>(
+    artifact: &Artifact<'_>,
+    proof: &Proof,
+    keys: &'k [TrustedKey],
+) -> Result<&'k TrustedKey, Failure> {
+    let (trusted, signer) = verify(artifact, proof, keys, at())?;
+    let who = trusted.key.who();
+    assert_eq!(signer, Signer { who, signed: None });
+    Ok(trusted)
+}
+
+fn with_cosign<'k>(
+    artifact: &Artifact<'_>,
+    proof: &cosign::Signature,
+    keys: &'k [TrustedKey],
+) -> Result<&'k TrustedKey, Failure> {
+    with(artifact, &Proof::Cosign(proof.clone()), keys)
+}
+
+fn with_bundle<'k>(
+    artifact: &Artifact<'_>,
+    bundle: &[u8],
+    keys: &'k [TrustedKey],
+) -> Result<&'k TrustedKey, Failure> {
+    with(artifact, &Proof::Bundle(bundle.to_vec()), keys)
+}
+
 fn refused(result: Result<&TrustedKey, Failure>) -> String {
     match result {
         Ok(key) => panic!("accepted, by {}", key.name),
@@ -79,25 +111,25 @@ fn what_cosign_signs_verifies_with_every_kind_of_key() {
             let name = format!("{name}-{version}");
             let digest = digest(&name);
             let proof = Proof::Cosign(cosign_proof(&name));
-            let by = verify(&image(&digest, REPOSITORY), &proof, &keys);
+            let by = with(&image(&digest, REPOSITORY), &proof, &keys);
             assert_eq!(by, Ok(&keys[1]), "{name}");
         }
         let name = format!("{name}-cosign3");
         let bundle = Proof::Bundle(bytes(&format!("{name}.bundle.json")));
         let digest = digest(&name);
         assert_eq!(
-            verify(&image(&digest, REPOSITORY), &bundle, &keys),
+            with(&image(&digest, REPOSITORY), &bundle, &keys),
             Ok(&keys[1]),
             "{name}"
         );
         assert_refused(
             &name,
-            verify(&image(&digest, REPOSITORY), &bundle, &keys[..1]),
+            with(&image(&digest, REPOSITORY), &bundle, &keys[..1]),
             "none of the keys `other`",
         );
         assert_refused(
             &name,
-            verify(&image(&digest, REPOSITORY), &bundle, &[]),
+            with(&image(&digest, REPOSITORY), &bundle, &[]),
             "none of the keys",
         );
     }
@@ -113,7 +145,7 @@ fn one_byte_anywhere_in_a_signature_or_payload_is_refused() {
         changed.payload[at] ^= 1;
         assert_refused(
             "payload",
-            cosign::verify(&image(&digest, REPOSITORY), &changed, &keys),
+            with_cosign(&image(&digest, REPOSITORY), &changed, &keys),
             "none of the keys",
         );
     }
@@ -125,7 +157,7 @@ fn one_byte_anywhere_in_a_signature_or_payload_is_refused() {
             "A"
         };
         changed.signature.replace_range(at..=at, byte);
-        refused(cosign::verify(&image(&digest, REPOSITORY), &changed, &keys));
+        refused(with_cosign(&image(&digest, REPOSITORY), &changed, &keys));
     }
     // A changed digit of the key gives no point of the curve, or another key.
     let pem = text("p256.pub");
@@ -135,9 +167,9 @@ fn one_byte_anywhere_in_a_signature_or_payload_is_refused() {
         if let Ok(key) = PublicKey::from_pem(&pem) {
             let keys = [TrustedKey {
                 name: "p256".into(),
-                key,
+                key: Key::Cosign(key),
             }];
-            refused(cosign::verify(&image(&digest, REPOSITORY), &good, &keys));
+            refused(with_cosign(&image(&digest, REPOSITORY), &good, &keys));
         }
     }
 }
@@ -152,10 +184,10 @@ fn every_byte_of_a_bundle_counts_or_is_known_not_to() {
     for at in (0..good.len()).filter(|at| !hint.contains(at)) {
         let mut changed = good.clone().into_bytes();
         changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
-        refused(bundle::verify(&image(&digest, REPOSITORY), &changed, &keys));
+        refused(with_bundle(&image(&digest, REPOSITORY), &changed, &keys));
     }
     for cut in 0..good.len() {
-        refused(bundle::verify(
+        refused(with_bundle(
             &image(&digest, REPOSITORY),
             &good.as_bytes()[..cut],
             &keys,
@@ -170,32 +202,28 @@ fn the_artifact_must_be_the_one_signed() {
     let proof = cosign_proof("p256-cosign2");
     assert_refused(
         "digest",
-        cosign::verify(&image(&other, REPOSITORY), &proof, &keys),
+        with_cosign(&image(&other, REPOSITORY), &proof, &keys),
         "not for sha256:",
     );
     assert_refused(
         "repository",
-        cosign::verify(&image(&wanted, "localhost:5077/team/apq"), &proof, &keys),
+        with_cosign(&image(&wanted, "localhost:5077/team/apq"), &proof, &keys),
         "for the repository `localhost:5077/team/app`, not for `localhost:5077/team/apq`",
     );
     let layout = Artifact::Image {
         digest: &wanted,
         repository: None,
     };
-    assert_refused(
-        "layout",
-        cosign::verify(&layout, &proof, &keys),
-        "signed-as",
-    );
+    assert_refused("layout", with_cosign(&layout, &proof, &keys), "signed-as");
     let file = Artifact::File {
         digest: &wanted,
         content: None,
     };
-    assert_refused("file", cosign::verify(&file, &proof, &keys), "the proof is");
+    assert_refused("file", with_cosign(&file, &proof, &keys), "the proof is");
     let bundle = bytes("p256-cosign3.bundle.json");
     assert_refused(
         "digest",
-        bundle::verify(&image(&wanted, REPOSITORY), &bundle, &keys),
+        with_bundle(&image(&wanted, REPOSITORY), &bundle, &keys),
         "not for sha256:",
     );
     let file = Artifact::File {
@@ -204,7 +232,7 @@ fn the_artifact_must_be_the_one_signed() {
     };
     assert_refused(
         "file",
-        bundle::verify(&file, &bundle, &keys),
+        with_bundle(&file, &bundle, &keys),
         "messageSignature",
     );
 
@@ -212,12 +240,12 @@ fn the_artifact_must_be_the_one_signed() {
     let proof = cosign_proof("mirrored");
     let publisher = "registry.example.com/publisher/app";
     assert_eq!(
-        cosign::verify(&image(&mirrored, publisher), &proof, &keys),
+        with_cosign(&image(&mirrored, publisher), &proof, &keys),
         Ok(&keys[0])
     );
     assert_refused(
         "mirror",
-        cosign::verify(&image(&mirrored, REPOSITORY), &proof, &keys),
+        with_cosign(&image(&mirrored, REPOSITORY), &proof, &keys),
         "publisher/app",
     );
 }
@@ -230,7 +258,7 @@ fn another_key_of_the_same_name_is_refused() {
     let proof = Proof::Cosign(cosign_proof("p256-cosign2"));
     assert_refused(
         "key",
-        verify(&image(&digest, REPOSITORY), &proof, &[key]),
+        with(&image(&digest, REPOSITORY), &proof, &[key]),
         "none of the keys `p256`",
     );
 }
@@ -246,51 +274,39 @@ fn message_signatures_over_files() {
             digest: &digest,
             content: Some(&blob.as_slice()),
         };
-        assert_eq!(
-            bundle::verify(&whole, &bundle, &keys),
-            Ok(&keys[1]),
-            "{name}"
-        );
+        assert_eq!(with_bundle(&whole, &bundle, &keys), Ok(&keys[1]), "{name}");
         let other = Digest::sha256(b"other");
         let bad = Artifact::File {
             digest: &other,
             content: Some(&blob.as_slice()),
         };
-        assert_refused(
-            name,
-            bundle::verify(&bad, &bundle, &keys),
-            "not for sha256:",
-        );
+        assert_refused(name, with_bundle(&bad, &bundle, &keys), "not for sha256:");
         let bad = Artifact::File {
             digest: &other,
             content: Some(&b"other".as_slice()),
         };
-        assert_refused(
-            name,
-            bundle::verify(&bad, &bundle, &keys),
-            "none of the keys",
-        );
+        assert_refused(name, with_bundle(&bad, &bundle, &keys), "none of the keys");
         let image = Artifact::Image {
             digest: &digest,
             repository: Some(REPOSITORY),
         };
-        assert_refused(name, bundle::verify(&image, &bundle, &keys), "dsseEnvelope");
+        assert_refused(name, with_bundle(&image, &bundle, &keys), "dsseEnvelope");
 
         let by_digest = Artifact::File {
             digest: &digest,
             content: None,
         };
         match name {
-            "p256" | "rsa" => assert_eq!(bundle::verify(&by_digest, &bundle, &keys), Ok(&keys[1])),
+            "p256" | "rsa" => assert_eq!(with_bundle(&by_digest, &bundle, &keys), Ok(&keys[1])),
             // cosign signs SHA-384 with P-384, and the bytes with Ed25519: a SHA-256 digest alone proves neither.
             "p384" => assert_refused(
                 name,
-                bundle::verify(&by_digest, &bundle, &keys),
+                with_bundle(&by_digest, &bundle, &keys),
                 "none of the keys",
             ),
             _ => assert_refused(
                 name,
-                bundle::verify(&by_digest, &bundle, &keys),
+                with_bundle(&by_digest, &bundle, &keys),
                 "the file's bytes",
             ),
         }
@@ -298,7 +314,7 @@ fn message_signatures_over_files() {
             digest: &other,
             content: None,
         };
-        refused(bundle::verify(&bad, &bundle, &keys));
+        refused(with_bundle(&bad, &bundle, &keys));
         if name == "p384" {
             use sha2::Digest as _;
             let sha384 = sha2::Sha384::digest(&blob);
@@ -310,7 +326,7 @@ fn message_signatures_over_files() {
                     digest: &sha384,
                     content,
                 };
-                assert_eq!(bundle::verify(&by_digest, &bundle, &keys), Ok(&keys[1]));
+                assert_eq!(with_bundle(&by_digest, &bundle, &keys), Ok(&keys[1]));
             }
         }
         let long: Digest = format!("sha512:{}", "0".repeat(128)).parse().unwrap();
@@ -318,6 +334,6 @@ fn message_signatures_over_files() {
             digest: &long,
             content: Some(&blob.as_slice()),
         };
-        refused(bundle::verify(&long, &bundle, &keys));
+        refused(with_bundle(&long, &bundle, &keys));
     }
 }
