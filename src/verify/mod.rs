@@ -24,10 +24,12 @@ use crate::digest::Digest;
 
 pub mod bundle;
 pub mod cosign;
+pub mod git;
 pub mod json;
 mod key;
 pub mod minisign;
 mod numbered;
+pub mod openpgp;
 mod stream;
 
 pub use key::{KeyError, MAX_KEY_BYTES, PublicKey};
@@ -161,6 +163,16 @@ pub enum Failure {
         signed: String,
         /// What the build uses.
         wanted: Digest,
+    },
+    /// An object of a git repository is not the one it should be.
+    #[error("the {what} is {found}, not {wanted}")]
+    Object {
+        /// Tag or commit.
+        what: &'static str,
+        /// Its id.
+        found: String,
+        /// The id it should have.
+        wanted: String,
     },
     /// The signature holds, for another repository.
     #[error("the signature is for the repository `{signed}`, not for `{wanted}`")]
