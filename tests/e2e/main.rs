@@ -41,21 +41,8 @@ const GROUPS: &[(&str, &[Test])] = &[
     ("contexts", contexts::TESTS),
     ("drop_in", drop_in::TESTS),
     ("hostile", hostile::TESTS),
-];
-
-/// Groups that take long and are not yet known to pass on both engines. They run with `VERIFIED_E2E=all`.
-const MORE: &[(&str, &[Test])] = &[("equal", equal::TESTS), ("bad_input", bad_input::TESTS)];
-
-/// Not yet seen to pass on both engines, so shown as ignored; they run with `VERIFIED_E2E=all`.
-const PENDING: &[&str] = &[
-    "fetches::add_of_a_changed_file",
-    "contexts::a_git_context_is_the_callers_own_choice",
-    "contexts::the_line_of_another_frontend_is_not_followed",
-    "places::sbom_scanner",
-    "hostile::registry_never",
-    "hostile::signatures_never",
-    // Once in a hundred the signature step did not fall back to plain HTTP.
-    "signatures::index_is_what_is_signed",
+    ("bad_input", bad_input::TESTS),
+    ("equal", equal::TESTS),
 ];
 
 /// Where the tests run.
@@ -83,12 +70,9 @@ fn main() -> ExitCode {
         .collect();
     let mut trials = Vec::new();
     for (bench, place) in BENCHES.iter().zip(places) {
-        let all = env::var("VERIFIED_E2E").is_ok_and(|value| value == "all");
-        let more = if all { MORE } else { &[] };
-        for (group, tests) in GROUPS.iter().chain(more) {
+        for (group, tests) in GROUPS {
             for (name, test) in *tests {
                 let name = format!("{group}::{name}");
-                let pending = !all && PENDING.contains(&name.as_str());
                 let title = match place {
                     Place::Existing => name.clone(),
                     Place::Suite(suite) => format!("{name} ({suite})"),
@@ -104,7 +88,7 @@ fn main() -> ExitCode {
                         .map_err(|error| Failed::from(error.to_string()))?;
                     test(&case).map_err(|error| Failed::from(error.to_string()))
                 });
-                trials.push(trial.with_ignored_flag(skip || pending));
+                trials.push(trial.with_ignored_flag(skip));
             }
         }
     }
