@@ -9,6 +9,7 @@
 
 mod edits;
 mod judge;
+mod prove;
 #[cfg(test)]
 mod tests;
 

@@ -6,9 +6,9 @@ use super::*;
 use crate::{
     dockerfile::Dockerfile,
     fetch::GitSource,
-    policy::{Layer, LocalFolder},
+    policy::{Layer, LocalFolder, Unchecked},
     resolve::{Commit, Offline},
-    verify::Proof,
+    verify::{Proof, Signer, git::Objects},
 };
 
 const ACCEPT: &str = r#"
@@ -102,6 +102,24 @@ impl Resolve for World {
         _: bool,
     ) -> Result<Vec<Proof>, ResolveError> {
         Ok(Vec::new())
+    }
+
+    async fn small_file(&self, _: &str, _: usize) -> Result<Vec<u8>, ResolveError> {
+        Err(ResolveError::Offline)
+    }
+
+    async fn over_bytes(
+        &self,
+        _: &str,
+        _: &Digest,
+        _: &[Unchecked],
+        _: Timestamp,
+    ) -> Result<Vec<Result<Signer, String>>, ResolveError> {
+        Err(ResolveError::Offline)
+    }
+
+    async fn objects(&self, _: &GitSource, _: &str) -> Result<Objects, ResolveError> {
+        Err(ResolveError::Offline)
     }
 }
 
