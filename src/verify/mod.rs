@@ -28,6 +28,8 @@ pub mod json;
 mod key;
 pub mod minisign;
 mod numbered;
+pub mod signify;
+pub mod ssh;
 mod stream;
 
 pub use key::{KeyError, MAX_KEY_BYTES, PublicKey};
@@ -237,6 +239,14 @@ pub enum Failure {
         /// Who signed.
         found: String,
         /// Whom the policy names.
+        wanted: String,
+    },
+    /// The signature was made for another purpose.
+    #[error("the signature is for the namespace `{signed}`, not for `{wanted}`")]
+    Namespace {
+        /// What the signature, or its key, is for.
+        signed: String,
+        /// What it should be for.
         wanted: String,
     },
     /// The transparency log or a timestamp does not prove what it should.
