@@ -23,6 +23,7 @@ use jiff::Timestamp;
 use crate::digest::Digest;
 
 pub mod bundle;
+pub mod checksums;
 pub mod cosign;
 pub mod json;
 mod key;

@@ -7,6 +7,7 @@
 //! - no name and no case is there twice, no folder is left out, and each file in a folder is used.
 
 mod case;
+mod checksums;
 mod edits;
 mod minisign;
 mod signify;
@@ -34,7 +35,7 @@ pub struct Kind {
     pub run: fn(&Case) -> Result<Signer, String>,
 }
 
-const KINDS: &[Kind] = &[minisign::KIND, signify::KIND, ssh::KIND];
+const KINDS: &[Kind] = &[checksums::KIND, minisign::KIND, signify::KIND, ssh::KIND];
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
