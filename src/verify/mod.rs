@@ -26,6 +26,7 @@ use jiff::Timestamp;
 use crate::digest::Digest;
 
 pub mod bundle;
+pub mod checksums;
 pub mod cosign;
 pub mod git;
 pub mod json;
@@ -33,6 +34,8 @@ mod key;
 pub mod minisign;
 mod numbered;
 pub mod openpgp;
+pub mod signify;
+pub mod ssh;
 mod stream;
 mod written;
 
@@ -283,6 +286,14 @@ pub enum Failure {
         /// Who signed.
         found: String,
         /// Whom the policy names.
+        wanted: String,
+    },
+    /// The signature was made for another purpose.
+    #[error("the signature is for the namespace `{signed}`, not for `{wanted}`")]
+    Namespace {
+        /// What the signature, or its key, is for.
+        signed: String,
+        /// What it should be for.
         wanted: String,
     },
     /// The transparency log or a timestamp does not prove what it should.
