@@ -7,6 +7,7 @@
 //! {"id":"sha256:…","kind":"sigstore-bundle","subject":"sha256:…","bundle":"BASE64"}
 //! ```
 //!
+//! A keyless signature of cosign's older format has the members `certificate`, `log` and `timestamp`, too: its annotations as they are.
 //! `subject` is the digest that the item is offered for. It finds the item, and proves nothing.
 
 use std::{collections::BTreeMap, fmt};
@@ -49,6 +50,12 @@ enum Content {
         subject: Digest,
         payload: String,
         signature: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        certificate: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        log: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        timestamp: Option<String>,
     },
     SigstoreBundle {
         subject: Digest,
@@ -172,6 +179,9 @@ impl Content {
                 subject,
                 payload: Base64::encode_string(&signature.payload),
                 signature: signature.signature.clone(),
+                certificate: signature.certificate.clone(),
+                log: signature.log.clone(),
+                timestamp: signature.timestamp.clone(),
             },
             Proof::Bundle(bytes) => Self::SigstoreBundle {
                 subject,
@@ -194,7 +204,19 @@ impl Content {
                 subject,
                 payload,
                 signature,
+                certificate,
+                log,
+                timestamp,
             } => {
+                let annotations = [&certificate, &log, &timestamp];
+                let most = cosign::MAX_ANNOTATION;
+                if annotations
+                    .into_iter()
+                    .flatten()
+                    .any(|text| text.len() > most)
+                {
+                    return Err(format!("an annotation has more than {most} bytes"));
+                }
                 if signature.len() > cosign::MAX_SIGNATURE {
                     return Err(format!(
                         "`signature` has more than {} bytes",
@@ -204,7 +226,13 @@ impl Content {
                 let payload = decode("payload", &payload, cosign::MAX_PAYLOAD)?;
                 (
                     subject,
-                    Proof::Cosign(cosign::Signature { payload, signature }),
+                    Proof::Cosign(cosign::Signature {
+                        payload,
+                        signature,
+                        certificate,
+                        log,
+                        timestamp,
+                    }),
                 )
             }
             Self::SigstoreBundle { subject, bundle } => (

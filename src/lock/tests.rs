@@ -305,6 +305,9 @@ fn evidence() -> Evidence {
     let proof = cosign::Signature {
         payload: b"{}".to_vec(),
         signature: "AA==".into(),
+        certificate: Some("-----".into()),
+        log: None,
+        timestamp: Some("{}".into()),
     };
     evidence.insert(digest('1'), Proof::Cosign(proof.clone()));
     evidence.insert(digest('1'), Proof::Bundle(b"{}".to_vec()));

@@ -5,7 +5,7 @@
 //! is refused. Verdicts are pure functions of policy, fetch, evidence and time. The file's form is described in `docs/policy.md`.
 
 mod files;
-mod glob;
+pub(crate) mod glob;
 mod judge;
 mod read;
 pub(crate) mod strict;

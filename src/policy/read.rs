@@ -113,9 +113,9 @@ impl Layer {
                     })?
                 }
             };
-            let key = Key::Cosign(
-                PublicKey::from_pem(&pem).map_err(|error| top.error(span, error.to_string()))?,
-            );
+            let key =
+                PublicKey::from_pem(&pem).map_err(|error| top.error(span, error.to_string()))?;
+            let key = Key::Sigstore(key.into());
             keys.insert(name.clone(), TrustedKey { name, key });
         }
         Ok(Self {

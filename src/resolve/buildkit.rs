@@ -360,8 +360,19 @@ impl Resolve for BuildKit<'_> {
 fn proof(signature: RawSignature) -> Proof {
     match signature {
         RawSignature::Cosign {
-            payload, signature, ..
-        } => Proof::Cosign(cosign::Signature { payload, signature }),
+            payload,
+            signature,
+            certificate,
+            chain: _,
+            bundle,
+            timestamp,
+        } => Proof::Cosign(cosign::Signature {
+            payload,
+            signature,
+            certificate,
+            log: bundle,
+            timestamp,
+        }),
         RawSignature::Bundle { json } => Proof::Bundle(json),
     }
 }

@@ -7,7 +7,7 @@
 //! | kind | file | what it binds |
 //! | --- | --- | --- |
 //! | cosign's older `.sig` payload | [`cosign`] | image digest and repository |
-//! | Sigstore bundle with a public key | [`bundle`] | image digest; or a file's bytes |
+//! | Sigstore bundle | [`bundle`] | image digest; or a file's bytes or digest |
 //!
 //! A signature is checked over the exact bytes before anything in them is believed.
 
@@ -28,6 +28,7 @@ pub mod json;
 mod key;
 pub mod minisign;
 mod numbered;
+pub mod sigstore;
 mod stream;
 
 pub use key::{KeyError, MAX_KEY_BYTES, PublicKey};
@@ -103,8 +104,8 @@ pub struct TrustedKey {
 /// Who is trusted, in the form that one or several kinds of proof use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Key {
-    /// The public key of a cosign key pair.
-    Cosign(PublicKey),
+    /// For [`cosign`] and [`bundle`]: a key pair, or an identity.
+    Sigstore(sigstore::Key),
 }
 
 impl Key {
@@ -112,7 +113,7 @@ impl Key {
     #[must_use]
     pub fn who(&self) -> String {
         match self {
-            Self::Cosign(key) => key.who(),
+            Self::Sigstore(key) => key.who(),
         }
     }
 }
@@ -188,11 +189,14 @@ pub enum Failure {
     /// The statement is about more or fewer things than one.
     #[error("the statement has {0} subjects instead of one")]
     Subjects(usize),
-    /// Needs a kind of trust that a public key is not.
+    /// Signed by an identity, where a public key is named.
     #[error(
-        "the bundle is signed with a certificate (keyless), which this version cannot verify; name a cosign public key"
+        "it is signed with a certificate (keyless), not with a key; name its `identity` and `issuer`"
     )]
     Keyless,
+    /// Signed by a key pair, where an identity is named.
+    #[error("it is signed with a key, not with a certificate (keyless); name the public key")]
+    Keyed,
     /// The signature is over bytes that are not at hand.
     #[error("this signature can only be checked with the file's bytes")]
     NeedsBytes,
@@ -237,6 +241,16 @@ pub enum Failure {
         /// Who signed.
         found: String,
         /// Whom the policy names.
+        wanted: String,
+    },
+    /// The provenance is of another build than the one expected.
+    #[error("the provenance's {what} is `{found}`, not `{wanted}`")]
+    Provenance {
+        /// Builder, source repository, source ref.
+        what: &'static str,
+        /// What it says.
+        found: String,
+        /// What the policy expects.
         wanted: String,
     },
     /// The transparency log or a timestamp does not prove what it should.
@@ -306,10 +320,10 @@ fn verify_with(
     at: Timestamp,
 ) -> Result<Signer, Failure> {
     match (proof, key) {
-        (Proof::Cosign(signature), Key::Cosign(key)) => {
+        (Proof::Cosign(signature), Key::Sigstore(key)) => {
             cosign::verify(artifact, signature, key, at)
         }
-        (Proof::Bundle(bytes), Key::Cosign(key)) => bundle::verify(artifact, bytes, key, at),
+        (Proof::Bundle(bytes), Key::Sigstore(key)) => bundle::verify(artifact, bytes, key, at),
     }
 }
 
@@ -318,7 +332,7 @@ impl Failure {
     fn progress(&self) -> u8 {
         match self {
             Self::OtherKind(..) => 0,
-            Self::Keyless => 1,
+            Self::Keyless | Self::Keyed => 1,
             Self::Signature(_) => 2,
             Self::Stranger { .. } => 3,
             _ => 4,
