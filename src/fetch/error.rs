@@ -23,14 +23,14 @@ pub struct Error {
 }
 
 impl Error {
-    /// Whether it is a bound of ours that is exceeded: BuildKit has none there, and may not come to an end.
+    /// Whether something is too large: BuildKit has no bound there and may not come to an end, or names another line.
     #[must_use]
     pub fn is_bound(&self) -> bool {
         matches!(
             self.kind,
             ErrorKind::TooLarge
                 | ErrorKind::Expand(ExpandError::TooLarge)
-                | ErrorKind::Parse(ParseErrorKind::FileTooLarge)
+                | ErrorKind::Parse(ParseErrorKind::FileTooLarge | ParseErrorKind::LineTooLong)
         )
     }
 }

@@ -98,7 +98,7 @@ fn packets(bytes: &[u8]) -> Result<Message, Failure> {
             }
             inline(&inner)
         }
-        [packets @ ..] if packets.iter().all(|packet| packet.tag == tag::SIGNATURE) => {
+        packets if packets.iter().all(|packet| packet.tag == tag::SIGNATURE) => {
             Ok(Message::Detached(signatures(packets)?))
         }
         packets => inline(packets),
