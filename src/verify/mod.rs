@@ -8,6 +8,8 @@
 //! | --- | --- | --- |
 //! | cosign's older `.sig` payload | [`cosign`] | image digest and repository |
 //! | Sigstore bundle with a public key | [`bundle`] | image digest; or a file's bytes |
+//! | OpenPGP signature | [`openpgp`] | a file's bytes, or those that come with it |
+//! | signed tag or commit | [`git`] | the commit's id |
 //!
 //! A signature is checked over the exact bytes before anything in them is believed.
 
@@ -107,6 +109,8 @@ pub struct TrustedKey {
 pub enum Key {
     /// The public key of a cosign key pair.
     Cosign(PublicKey),
+    /// An OpenPGP key or keyring.
+    OpenPgp(openpgp::Key),
 }
 
 impl Key {
@@ -115,6 +119,7 @@ impl Key {
     pub fn who(&self) -> String {
         match self {
             Self::Cosign(key) => key.who(),
+            Self::OpenPgp(key) => key.who(),
         }
     }
 }
@@ -126,6 +131,8 @@ pub enum Proof {
     Cosign(cosign::Signature),
     /// The bytes of a Sigstore bundle (JSON).
     Bundle(Vec<u8>),
+    /// OpenPGP signatures, armored or binary, with or without what they sign.
+    OpenPgp(Vec<u8>),
 }
 
 impl Proof {
@@ -135,6 +142,7 @@ impl Proof {
         match self {
             Self::Cosign(_) => cosign::KIND,
             Self::Bundle(_) => bundle::KIND,
+            Self::OpenPgp(_) => openpgp::KIND,
         }
     }
 }
@@ -322,6 +330,8 @@ fn verify_with(
             cosign::verify(artifact, signature, key, at)
         }
         (Proof::Bundle(bytes), Key::Cosign(key)) => bundle::verify(artifact, bytes, key, at),
+        (Proof::OpenPgp(bytes), Key::OpenPgp(key)) => openpgp::verify(artifact, bytes, key, at),
+        (proof, _) => Err(Failure::OtherKind(String::new(), proof.kind())),
     }
 }
 
