@@ -8,8 +8,6 @@
 //! | --- | --- | --- |
 //! | cosign's older `.sig` payload | [`cosign`] | image digest and repository |
 //! | Sigstore bundle with a public key | [`bundle`] | image digest; or a file's bytes |
-//! | OpenPGP signature | [`openpgp`] | a file's bytes, or those that come with it |
-//! | signed tag or commit | [`git`] | the commit's id |
 //!
 //! A signature is checked over the exact bytes before anything in them is believed.
 
@@ -25,6 +23,7 @@ use jiff::Timestamp;
 use crate::digest::Digest;
 
 pub mod bundle;
+pub mod checksums;
 pub mod cosign;
 pub mod git;
 pub mod json;
@@ -32,6 +31,8 @@ mod key;
 pub mod minisign;
 mod numbered;
 pub mod openpgp;
+pub mod signify;
+pub mod ssh;
 mod stream;
 
 pub use key::{KeyError, MAX_KEY_BYTES, PublicKey};
@@ -109,8 +110,6 @@ pub struct TrustedKey {
 pub enum Key {
     /// The public key of a cosign key pair.
     Cosign(PublicKey),
-    /// An OpenPGP key or keyring.
-    OpenPgp(openpgp::Key),
 }
 
 impl Key {
@@ -119,7 +118,6 @@ impl Key {
     pub fn who(&self) -> String {
         match self {
             Self::Cosign(key) => key.who(),
-            Self::OpenPgp(key) => key.who(),
         }
     }
 }
@@ -131,8 +129,6 @@ pub enum Proof {
     Cosign(cosign::Signature),
     /// The bytes of a Sigstore bundle (JSON).
     Bundle(Vec<u8>),
-    /// OpenPGP signatures, armored or binary, with or without what they sign.
-    OpenPgp(Vec<u8>),
 }
 
 impl Proof {
@@ -142,7 +138,6 @@ impl Proof {
         match self {
             Self::Cosign(_) => cosign::KIND,
             Self::Bundle(_) => bundle::KIND,
-            Self::OpenPgp(_) => openpgp::KIND,
         }
     }
 }
@@ -259,6 +254,14 @@ pub enum Failure {
         /// Whom the policy names.
         wanted: String,
     },
+    /// The signature was made for another purpose.
+    #[error("the signature is for the namespace `{signed}`, not for `{wanted}`")]
+    Namespace {
+        /// What the signature, or its key, is for.
+        signed: String,
+        /// What it should be for.
+        wanted: String,
+    },
     /// The transparency log or a timestamp does not prove what it should.
     #[error("the {what} does not hold: {why}")]
     Witness {
@@ -330,8 +333,6 @@ fn verify_with(
             cosign::verify(artifact, signature, key, at)
         }
         (Proof::Bundle(bytes), Key::Cosign(key)) => bundle::verify(artifact, bytes, key, at),
-        (Proof::OpenPgp(bytes), Key::OpenPgp(key)) => openpgp::verify(artifact, bytes, key, at),
-        (proof, _) => Err(Failure::OtherKind(String::new(), proof.kind())),
     }
 }
 

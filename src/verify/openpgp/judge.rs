@@ -11,7 +11,7 @@
 //! The signature's own times are judged before: not made after the time that counts, and not expired by then.
 
 use jiff::Timestamp;
-use pgp::types::{KeyDetails, PublicParams};
+use pgp::types::{EcdsaPublicParams, KeyDetails, PublicParams};
 use rsa::traits::PublicKeyParts as _;
 
 use super::{
@@ -88,13 +88,21 @@ fn strong(key: &impl KeyDetails) -> Result<(), Failure> {
     if let Some(why) = weak_algorithm(key.algorithm()) {
         return weak(why);
     }
-    if let PublicParams::RSA(params) = key.public_params() {
-        let bits = params.key.n().bits();
-        if bits < MIN_RSA_BITS {
-            return weak(format!("RSA with {bits} bits; wanted are {MIN_RSA_BITS}"));
+    match key.public_params() {
+        PublicParams::RSA(params) => {
+            let bits = params.key.n().bits();
+            if bits < MIN_RSA_BITS {
+                return weak(format!("RSA with {bits} bits; wanted are {MIN_RSA_BITS}"));
+            }
+            Ok(())
         }
+        PublicParams::ECDSA(EcdsaPublicParams::Unsupported { .. })
+        | PublicParams::Unknown { .. } => Err(Failure::Form {
+            what: "OpenPGP key",
+            why: "it is of a curve or algorithm that is not supported".to_owned(),
+        }),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 fn live(
