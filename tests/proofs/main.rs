@@ -9,7 +9,9 @@
 mod case;
 mod checksums;
 mod edits;
+mod git;
 mod minisign;
+mod openpgp;
 mod signify;
 mod ssh;
 
@@ -35,7 +37,14 @@ pub struct Kind {
     pub run: fn(&Case) -> Result<Signer, String>,
 }
 
-const KINDS: &[Kind] = &[checksums::KIND, minisign::KIND, signify::KIND, ssh::KIND];
+const KINDS: &[Kind] = &[
+    checksums::KIND,
+    git::KIND,
+    minisign::KIND,
+    openpgp::KIND,
+    signify::KIND,
+    ssh::KIND,
+];
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
