@@ -9,6 +9,7 @@
 mod case;
 mod edits;
 mod minisign;
+mod sigstore;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -32,7 +33,7 @@ pub struct Kind {
     pub run: fn(&Case) -> Result<Signer, String>,
 }
 
-const KINDS: &[Kind] = &[minisign::KIND];
+const KINDS: &[Kind] = &[minisign::KIND, sigstore::KIND];
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -132,7 +133,9 @@ fn no_file_is_idle(kind: &Kind, folder: &Path, cases: &[Case]) -> Trial {
     let idle: Vec<String> = fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|name| !matches!(name.as_str(), "make.sh" | "cases.ndjson") && !used.contains(name))
+        .filter(|name| {
+            !matches!(name.as_str(), "make.sh" | "make.py" | "cases.ndjson") && !used.contains(name)
+        })
         .collect();
     Trial::test(format!("{}: each file is used", kind.folder), move || {
         if idle.is_empty() {
