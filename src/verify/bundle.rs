@@ -150,7 +150,7 @@ pub fn verify(
     match (&key.by, bundle.verification_material.has_certificate()) {
         (By::PublicKey { .. }, true) => return Err(Failure::Keyless),
         (By::Identity { .. }, false) => return Err(Failure::Keyed),
-        _ => {}
+        _ => bundle.verification_material.is_one()?,
     }
     let content_type = |found: &str, wanted| Failure::Type {
         what: "bundle's content",
@@ -238,6 +238,18 @@ impl Bundle {
 }
 
 impl Material {
+    /// That there is one way to say who signed.
+    fn is_one(&self) -> Result<(), Failure> {
+        let certificate = self.certificate.is_some();
+        let chain = self.x509_certificate_chain.is_some();
+        match (self.public_key.is_some(), certificate, chain) {
+            (true, false, false) | (false, true, false) | (false, false, true) => Ok(()),
+            _ => Err(form(
+                "its verificationMaterial has more than one of publicKey, certificate and x509CertificateChain",
+            )),
+        }
+    }
+
     fn has_certificate(&self) -> bool {
         self.certificate.is_some() || self.x509_certificate_chain.is_some()
     }
@@ -330,7 +342,28 @@ fn logged(
 /// The bundle as the library reads it; that it says nothing twice is known.
 fn library(bytes: &[u8]) -> Result<types::Bundle, Failure> {
     let text = std::str::from_utf8(bytes).map_err(|error| form(&error.to_string()))?;
-    types::Bundle::from_json(text).map_err(|error| form(&shown(&error.to_string())))
+    let bundle =
+        types::Bundle::from_json(text).map_err(|error| form(&shown(&error.to_string())))?;
+    for entry in &bundle.verification_material.tlog_entries {
+        // The library compares the roots of proof and checkpoint, not their sizes. Rekor v2 does without the former.
+        let proof = entry
+            .inclusion_proof
+            .as_ref()
+            .filter(|_| entry.kind_version != types::KindVersion::HashedRekordV002);
+        let sizes = proof.and_then(|proof| {
+            let checkpoint = proof.checkpoint.checkpoint()?;
+            Some((proof.tree_size, checkpoint.tree_size()))
+        });
+        if let Some((proven, signed)) = sizes.filter(|(proven, signed)| proven != signed) {
+            return Err(Failure::Witness {
+                what: "log entry",
+                why: format!(
+                    "its proof is for a tree of {proven} entries, its checkpoint for one of {signed}"
+                ),
+            });
+        }
+    }
+    Ok(bundle)
 }
 
 /// By the digest if that is enough, else in one pass over the bytes.

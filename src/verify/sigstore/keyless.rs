@@ -246,6 +246,11 @@ fn failure(error: Error, who: &str, wanted: &Digest) -> Failure {
     let why = shown(&error.to_string());
     match error {
         Error::SignatureInvalid(_) => Failure::Signature(who.to_owned()),
+        // The library has one reason for both.
+        Error::ArtifactMismatch(detail) if detail.contains("hashedrekord") => Failure::Witness {
+            what: "log entry",
+            why,
+        },
         Error::ArtifactMismatch(_) => Failure::Digest {
             signed: "something else".to_owned(),
             wanted: wanted.clone(),
@@ -265,6 +270,13 @@ fn failure(error: Error, who: &str, wanted: &Digest) -> Failure {
             what: "certificate, at the time of signing,".to_owned(),
             at: not_after,
         },
+        // The library passes on what its own library says, with times that nobody can read.
+        Error::Certificate(_) if why.contains("CertExpired") => {
+            Failure::Certificate("it had expired at a time of signing".to_owned())
+        }
+        Error::Certificate(_) if why.contains("CertNotValidYet") => {
+            Failure::Certificate("it was not valid yet at a time of signing".to_owned())
+        }
         Error::Certificate(_) | Error::TrustedCertificate(_) | Error::InvalidTrustRoot(_) => {
             Failure::Certificate(why)
         }

@@ -119,7 +119,7 @@ pub(in crate::verify) fn bundle(
         },
     });
     serde_json::from_value(bundle).map_err(|error| Failure::Form {
-        what: "signature's annotations",
+        what: "annotation",
         why: shown(&error.to_string()),
     })
 }
