@@ -28,6 +28,7 @@ pub mod cosign;
 pub mod json;
 mod key;
 pub mod minisign;
+pub mod notation;
 mod numbered;
 pub mod signify;
 pub mod ssh;

@@ -10,6 +10,7 @@ mod case;
 mod checksums;
 mod edits;
 mod minisign;
+mod notation;
 mod signify;
 mod ssh;
 
@@ -35,7 +36,13 @@ pub struct Kind {
     pub run: fn(&Case) -> Result<Signer, String>,
 }
 
-const KINDS: &[Kind] = &[checksums::KIND, minisign::KIND, signify::KIND, ssh::KIND];
+const KINDS: &[Kind] = &[
+    checksums::KIND,
+    minisign::KIND,
+    notation::KIND,
+    signify::KIND,
+    ssh::KIND,
+];
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
