@@ -170,12 +170,12 @@ pub fn verify(
             what: "bundle",
             why: "it must hold either a dsseEnvelope or a messageSignature".to_owned(),
         }),
-        (None, Some(_), Artifact::Image { .. }) => Err(Failure::Type {
+        (None, Some(_), Artifact::Image { .. } | Artifact::Git(_)) => Err(Failure::Type {
             what: "bundle's content",
             found: "messageSignature".to_owned(),
             wanted: "dsseEnvelope",
         }),
-        (Some(_), None, Artifact::File { .. }) => Err(Failure::Type {
+        (Some(_), None, Artifact::File { .. } | Artifact::Git(_)) => Err(Failure::Type {
             what: "bundle's content",
             found: "dsseEnvelope".to_owned(),
             wanted: "messageSignature",

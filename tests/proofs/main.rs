@@ -9,8 +9,10 @@
 mod case;
 mod checksums;
 mod edits;
+mod git;
 mod minisign;
 mod notation;
+mod openpgp;
 mod signify;
 mod ssh;
 
@@ -38,8 +40,10 @@ pub struct Kind {
 
 const KINDS: &[Kind] = &[
     checksums::KIND,
+    git::KIND,
     minisign::KIND,
     notation::KIND,
+    openpgp::KIND,
     signify::KIND,
     ssh::KIND,
 ];

@@ -469,63 +469,61 @@ fn check_payload(artifact: &Artifact<'_>, envelope: &Envelope) -> Result<(), Fai
         what: "payload's digest",
         why: format!("{error}"),
     })?;
-    let wrong = || Failure::Digest {
-        signed: signed.to_string(),
-        wanted: artifact.digest().clone(),
+    let is_image = IMAGES.contains(&target.media_type.as_str());
+    let other_type = |wanted| Failure::Type {
+        what: "signed artifact",
+        found: shown(&target.media_type),
+        wanted,
     };
     match artifact {
-        Artifact::Image { digest, .. } => {
-            if !IMAGES.contains(&target.media_type.as_str()) {
-                return Err(Failure::Type {
-                    what: "signed artifact",
-                    found: shown(&target.media_type),
-                    wanted: "an image",
-                });
-            }
-            if signed != **digest {
-                return Err(wrong());
-            }
-        }
+        Artifact::Image { .. } if !is_image => Err(other_type("an image")),
+        Artifact::Image { digest, .. } => same(&signed, digest),
+        Artifact::File { .. } if is_image => Err(other_type("a file")),
         Artifact::File { digest, content } => {
-            if IMAGES.contains(&target.media_type.as_str()) {
-                return Err(Failure::Type {
-                    what: "signed artifact",
-                    found: shown(&target.media_type),
-                    wanted: "a file",
-                });
-            }
             if signed.algorithm() == digest.algorithm() {
-                if signed != **digest {
-                    return Err(wrong());
-                }
+                same(&signed, digest)?;
+                // The digest fixes how many bytes there are.
                 if content.is_none() {
                     return Ok(());
                 }
             }
-            check_bytes(artifact, &signed, target.size)?;
+            check_bytes(artifact, digest, &signed, target.size)
         }
+        Artifact::Git(_) => Err(stream::not_a_file(artifact, KIND)),
     }
-    Ok(())
 }
 
-/// Whether the file's bytes have that digest, by whatever hash function, and are so many.
-fn check_bytes(artifact: &Artifact<'_>, signed: &Digest, size: u64) -> Result<(), Failure> {
-    let mut hasher = stream::Hasher::new(signed.algorithm());
+fn same(signed: &Digest, wanted: &Digest) -> Result<(), Failure> {
+    if signed == wanted {
+        return Ok(());
+    }
+    Err(Failure::Digest {
+        signed: signed.to_string(),
+        wanted: wanted.clone(),
+    })
+}
+
+/// Whether the file's bytes have the digest that is signed, by whatever hash function, and are so many.
+fn check_bytes(
+    artifact: &Artifact<'_>,
+    digest: &Digest,
+    signed: &Digest,
+    size: u64,
+) -> Result<(), Failure> {
+    // Where both are by the same function, reading compares already.
+    let mut hasher =
+        (signed.algorithm() != digest.algorithm()).then(|| stream::Hasher::new(signed.algorithm()));
     let mut length = 0_u64;
     stream::read(artifact, KIND, |bytes| {
-        // Where both are by the same function, the stream compares already.
-        if signed.algorithm() != artifact.digest().algorithm() {
+        if let Some(hasher) = &mut hasher {
             hasher.update(bytes);
         }
         length = length.saturating_add(bytes.len() as u64);
     })?;
-    let same = signed == artifact.digest()
-        || (signed.algorithm() != artifact.digest().algorithm()
-            && stream::hex(&hasher.finish()) == signed.hex());
-    if !same {
+    if hasher.is_some_and(|hasher| stream::hex(&hasher.finish()) != signed.hex()) {
         return Err(Failure::Digest {
             signed: signed.to_string(),
-            wanted: artifact.digest().clone(),
+            wanted: digest.clone(),
         });
     }
     if length != size {
