@@ -35,6 +35,7 @@ pub mod git;
 pub mod json;
 mod key;
 pub mod minisign;
+pub mod notation;
 mod numbered;
 pub mod openpgp;
 pub mod signify;

@@ -11,6 +11,7 @@ mod checksums;
 mod edits;
 mod git;
 mod minisign;
+mod notation;
 mod openpgp;
 mod signify;
 mod sigstore;
@@ -42,6 +43,7 @@ const KINDS: &[Kind] = &[
     checksums::KIND,
     git::KIND,
     minisign::KIND,
+    notation::KIND,
     openpgp::KIND,
     signify::KIND,
     ssh::KIND,
