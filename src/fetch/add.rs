@@ -7,6 +7,7 @@ use super::{
     git::{self, GitRef, Parsed},
     path,
     state::{Kind, StateId, Task, Vertex},
+    url,
 };
 use crate::{
     digest::Digest,
@@ -318,6 +319,14 @@ pub(super) fn git_source(
 }
 
 pub(super) fn http_source(url: &str, checksum: &str) -> Result<Source, ErrorKind> {
+    // The file is named by the last element of the path; protobuf carries only text.
+    if let Some(parsed) = url::parse(url) {
+        let mut elements = parsed.path.rsplit(|byte| *byte == b'/');
+        let name = elements.find(|element| !element.is_empty());
+        if name.is_some_and(|name| std::str::from_utf8(name).is_err()) {
+            return Err(ErrorKind::FileName);
+        }
+    }
     let checksum = match checksum {
         "" => None,
         text => match text.parse::<Digest>() {

@@ -265,6 +265,24 @@ fn triggers_of_the_base_run() {
 }
 
 #[test]
+fn images_of_a_stage_that_only_a_trigger_reaches_are_loaded() {
+    let text = "FROM a AS base\nRUN --mount=from=late:1,target=/m x\nCOPY --from=scratch / /\nFROM b AS mid\nONBUILD COPY --from=base / /\nFROM mid\n";
+    let mut with_context = options();
+    with_context.named_contexts.insert("late:1".to_owned());
+    for options in [options(), with_context] {
+        let plan = plan_with(text, &options, &assumed());
+        assert_eq!(
+            summary(text, &plan),
+            [
+                "docker.io/library/b:latest linux/arm64 <b>",
+                "docker.io/library/a:latest linux/arm64 <a>",
+                "docker.io/library/late:1 linux/arm64 <late:1>",
+            ]
+        );
+    }
+}
+
+#[test]
 fn triggers_of_the_file_have_places_in_it() {
     let text = "FROM a AS x\nONBUILD  \\\n ADD --link \\\n https://h.test/$V /d\nONBUILD RUN <<E\nhi\nE\nONBUILD COPY --from=c:1 / /\nFROM x\nENV V=2\n";
     let plan = plan(text);
@@ -472,6 +490,7 @@ fn adds_are_refused_like_buildkits() {
             "ADD --checksum=x https://h.test/a b /",
             ErrorKind::ChecksumSources,
         ),
+        ("ADD https://h.test/a/%ff/ /", ErrorKind::FileName),
         ("COPY https://h.test/a /", ErrorKind::CopyRemote("URL")),
         (
             "COPY git@h.test:a /",
