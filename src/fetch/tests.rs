@@ -614,6 +614,36 @@ fn source_date_epoch() {
     assert!(with("nobody", text).is_err());
     assert!(with("t", &text.replace("scratch", "b")).is_err());
     assert!(with("context", text).is_ok());
+    // Here, unlike in a build, a flag wins over the URL, and what is no good repository is a file.
+    let source = |add: &str, expected: &str| {
+        let text = format!("FROM scratch AS s\nADD {add} /\nFROM a\n");
+        let found = with("\u{17f}", &text).map(|fetches| fetches[0].clone());
+        assert_eq!(
+            found.ok().as_deref().and_then(|f| f.split(" <").next()),
+            Some(expected),
+            "{add}"
+        );
+    };
+    source(
+        "--checksum=abc https://h.test/r.git?checksum=abd",
+        "git://h.test/r.git https://h.test/r.git",
+    );
+    source(
+        "--keep-git-dir=false https://h.test/r.git?keep-git-dir",
+        "git://h.test/r.git https://h.test/r.git",
+    );
+    source(
+        "https://h.test/r.git?bogus=1",
+        "https://h.test/r.git?bogus=1 -",
+    );
+    assert!(with("t", &text.replace("ADD ", "ADD --checksum=$NONE ")).is_err());
+    assert!(
+        with(
+            "t",
+            &text.replace("https://h.test/t", "git@h.test:t?bogus=1")
+        )
+        .is_err()
+    );
 }
 
 #[test]
