@@ -142,6 +142,9 @@ pub enum ErrorKind {
     /// Parameters of a git URL.
     #[error("{0}")]
     Git(String),
+    /// `ADD https://host/%ff`.
+    #[error("the file name in the URL decodes to text that is not UTF-8")]
+    FileName,
     /// `COPY https://…`
     #[error("COPY takes no {0}; ADD does")]
     CopyRemote(&'static str),
