@@ -172,7 +172,10 @@ async fn build(
         lock: &settings.lock,
         evidence: &settings.evidence,
         locked,
-        checks_git: client.capabilities().has(Capability::GIT_CHECKSUM),
+        // Before v0.26 BuildKit compares with the tag object of an annotated tag, which nobody tells us there.
+        checks_git: [Capability::GIT_CHECKSUM, Capability::SOURCE_META_GIT_HTTP]
+            .into_iter()
+            .all(|capability| client.capabilities().has(capability)),
         now,
     };
     let mut outcome = match pipeline::run(&build, &resolver).await {
