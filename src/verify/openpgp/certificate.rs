@@ -62,6 +62,8 @@ pub(super) struct Statement {
     pub(super) may_sign: Option<bool>,
     /// Whether the key itself agrees to belong to the primary key.
     pub(super) back: bool,
+    /// Whether it is about the key itself, not about a user id.
+    pub(super) direct: bool,
 }
 
 /// That a key is no longer to be used.
@@ -480,6 +482,7 @@ fn statement(
             .map(|lasts| seconds(key_created, lasts)),
         may_sign,
         back: false,
+        direct: !packet.is_certification(),
     });
 }
 

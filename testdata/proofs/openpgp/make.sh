@@ -86,6 +86,19 @@ g $sign --armor --export year@example.com > year-extended.asc
 g $late --local-user year@example.com --output year-late.sig --detach-sign release.bin
 g 20251231T000000 --local-user certify@example.com --output certify-late.sig --detach-sign release.bin
 
+# A key that says one thing directly (who else may revoke it) and another on its user id (until when it is valid).
+bob=$(g $made --with-colons -k bob@example.com | awk -F: '/^fpr/ {print $10; exit}')
+g $made --add-desig-revoker "$bob" --quick-gen-key guarded@example.com ed25519 sign 1y
+g $made --export guarded@example.com > guarded.gpg
+guarded=$(g $made --with-colons -k guarded@example.com | awk -F: '/^fpr/ {print $10; exit}')
+printf 'y\n0\n\ny\n' | gpg --no-tty --quiet --command-fd 0 --status-fd 2 --pinentry-mode loopback --passphrase '' \
+    --faked-system-time 20250701T000000 --local-user bob@example.com --output "$tmp/by-bob" \
+    --desig-revoke guarded@example.com 2>> "$tmp/log"
+gpg --dearmor < "$tmp/by-bob" > guarded-revoked.gpg
+g $sign --quick-set-expire "$guarded" 3y
+g $sign --export guarded@example.com > guarded-extended.gpg
+g $late --local-user guarded@example.com --output guarded-late.sig --detach-sign release.bin
+
 # Versions of alice's key that she revoked in the middle of 2025, and of certify's signing subkey.
 revoke() { # name, reason, output
     printf 'y\n%s\nsaid so\n\ny\n' "$2" | gpg --no-tty --quiet --command-fd 0 --status-fd 2 --pinentry-mode loopback --passphrase '' \
