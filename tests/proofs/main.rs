@@ -46,9 +46,9 @@ const KINDS: &[Kind] = &[
     notation::KIND,
     openpgp::KIND,
     signify::KIND,
+    sigstore::KIND,
     ssh::KIND,
 ];
-const KINDS: &[Kind] = &[minisign::KIND, sigstore::KIND];
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
