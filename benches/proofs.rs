@@ -15,7 +15,7 @@ use std::{
 
 use verified_dockerfile::{
     digest::Digest,
-    verify::{Artifact, openpgp},
+    verify::{Artifact, minisign, openpgp},
 };
 
 const ROUNDS: usize = 5;
@@ -35,6 +35,7 @@ fn main() {
     write_noise(&file, size);
     println!("{} MiB, best of {ROUNDS}", size >> 20);
     openpgp(&folder, &file);
+    minisign(&folder, &file);
     let _ = fs::remove_dir_all(&folder);
     if let Some(peak) = peak_memory() {
         println!("most memory of this process, generating the file included: {peak}");
@@ -162,6 +163,56 @@ fn openpgp(folder: &Path, file: &Path) {
         .arg(&home)
         .args(["--kill", "all"])
         .status();
+}
+
+fn minisign(folder: &Path, file: &Path) {
+    let text = |path: &Path| path.to_str().expect("a path of text").to_owned();
+    let (name, public) = (text(file), text(&folder.join("minisign.pub")));
+    let secret = text(&folder.join("minisign.key"));
+    let run = |arguments: &[&str]| (tool("minisign", arguments).run)();
+    let made = run(&["-G", "-W", "-p", &public, "-s", &secret]);
+    println!("\nminisign, BLAKE2b-512");
+    if !made {
+        println!("left out, there is no minisign");
+        return;
+    }
+    let key = fs::read_to_string(&public).expect("the key was made");
+    let key = minisign::Key::parse(&key).expect("the key is good");
+    let digests: Vec<Digest> = [
+        format!("sha256:{}", plain::<sha2::Sha256>(file)),
+        format!("sha512:{}", plain::<sha2::Sha512>(file)),
+    ]
+    .iter()
+    .map(|text| text.parse().expect("a digest"))
+    .collect();
+    let content: PathBuf = file.to_owned();
+    let at = jiff::Timestamp::now();
+    let signature = text(&folder.join("minisig"));
+    assert!(run(&["-S", "-s", &secret, "-m", &name, "-x", &signature]));
+    let proof = fs::read(&signature).expect("the signature was made");
+    let mut candidates = vec![Candidate {
+        name: "plain pass of BLAKE2b-512".to_owned(),
+        run: Box::new(|| !plain::<blake2::Blake2b512>(file).is_empty()),
+    }];
+    for digest in &digests {
+        let (key, proof, content) = (&key, &proof, &content);
+        candidates.push(Candidate {
+            name: format!("ours, file pinned by {}", digest.algorithm().name()),
+            run: Box::new(move || {
+                let artifact = Artifact::File {
+                    digest,
+                    content: Some(content),
+                };
+                minisign::verify(&artifact, proof, key, at).is_ok()
+            }),
+        });
+    }
+    candidates.push(tool(
+        "minisign",
+        &["-V", "-q", "-p", &public, "-m", &name, "-x", &signature],
+    ));
+    candidates.push(tool("b2sum", &[&name]));
+    compare(&candidates);
 }
 
 /// A command that is timed as a whole.

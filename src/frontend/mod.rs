@@ -30,7 +30,7 @@ use source::Sources;
 use crate::{
     dockerfile::{Dockerfile, syntax},
     fetch::{self, ImageConfig, Platform, Source},
-    gateway::{self, BuildResult, CacheOptionsEntry, Capability, Client, Ended, Session},
+    gateway::{self, BuildResult, CacheOptionsEntry, Client, Ended, Session},
     llb::audit::Expected,
     lock::{Evidence, Lock},
     pipeline::{self, Build, Outcome, PlatformOutcome},
@@ -172,10 +172,7 @@ async fn build(
         lock: &settings.lock,
         evidence: &settings.evidence,
         locked,
-        // Before v0.26 BuildKit compares with the tag object of an annotated tag, which nobody tells us there.
-        checks_git: [Capability::GIT_CHECKSUM, Capability::SOURCE_META_GIT_HTTP]
-            .into_iter()
-            .all(|capability| client.capabilities().has(capability)),
+        checks_git: resolver.checks_commits(),
         now,
     };
     let mut outcome = match pipeline::run(&build, &resolver).await {

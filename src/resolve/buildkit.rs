@@ -68,6 +68,16 @@ struct Inputs {
 }
 
 impl BuildKit<'_> {
+    /// Whether a git reference can stay as it is with the commit as its checksum: before v0.26 BuildKit compares that with the
+    /// tag object of an annotated tag, and there nobody tells which object that is.
+    #[must_use]
+    pub fn checks_commits(&self) -> bool {
+        let capabilities = self.client.capabilities();
+        [Capability::GIT_CHECKSUM, Capability::SOURCE_META_GIT_HTTP]
+            .into_iter()
+            .all(|capability| capabilities.has(capability))
+    }
+
     /// Runs our own image as a build step and gives the file `/out/answer` that it wrote.
     async fn step(
         &self,

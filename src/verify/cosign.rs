@@ -171,24 +171,34 @@ pub fn verify(
             keyless::by_identity(&bundle, &input, identity, roots, at)?.signer
         }
     };
+    check_payload(&signature.payload, digest, *repository, TYPE, false)?;
+    Ok(signer)
+}
 
-    let payload: Payload =
-        json::read(&signature.payload, MAX_PAYLOAD).map_err(|error| Failure::Form {
-            what: "payload",
-            why: error.to_string(),
-        })?;
+/// Whether a payload that is signed is about the image: of type `kind`, its digest, its repository, and `tagged` or never.
+pub(super) fn check_payload(
+    payload: &[u8],
+    digest: &Digest,
+    repository: Option<&str>,
+    kind: &'static str,
+    tagged: bool,
+) -> Result<(), Failure> {
+    let payload: Payload = json::read(payload, MAX_PAYLOAD).map_err(|error| Failure::Form {
+        what: "payload",
+        why: error.to_string(),
+    })?;
     let critical = payload.critical;
-    if critical.kind != TYPE {
+    if critical.kind != kind {
         return Err(Failure::Type {
             what: "payload's type",
             found: shown(&critical.kind),
-            wanted: TYPE,
+            wanted: kind,
         });
     }
     if critical.image.digest != digest.to_string() {
         return Err(Failure::Digest {
             signed: shown(&critical.image.digest),
-            wanted: (*digest).clone(),
+            wanted: digest.clone(),
         });
     }
     let identity =
@@ -196,19 +206,24 @@ pub fn verify(
             what: "payload's docker-reference",
             why: error.to_string(),
         })?;
-    if identity.tag().is_some() || identity.digest().is_some() {
-        return Err(form(
-            "payload's docker-reference",
-            "it names a tag or digest; cosign signs a repository",
-        ));
+    if (identity.tag().is_some() && !tagged) || identity.digest().is_some() {
+        return Err(Failure::Form {
+            what: "payload's docker-reference",
+            why: if tagged {
+                "it names a digest; the signer names a tag"
+            } else {
+                "it names a tag or digest; cosign signs a repository"
+            }
+            .to_owned(),
+        });
     }
     let signed = identity.repository();
     match repository {
         None => Err(Failure::NoRepository(signed)),
-        Some(wanted) if *wanted != signed => Err(Failure::Identity {
+        Some(wanted) if wanted != signed => Err(Failure::Identity {
             signed,
-            wanted: (*wanted).to_owned(),
+            wanted: wanted.to_owned(),
         }),
-        Some(_) => Ok(signer),
+        Some(_) => Ok(()),
     }
 }

@@ -12,7 +12,8 @@
 //! | minisign signature | [`minisign`] | a file's bytes |
 //! | signify signature | [`signify`] | a file's bytes |
 //! | SSH signature | [`ssh`] | a file's bytes |
-//! | Notary v2 envelope | [`notation`] | image digest; or a file's digest |
+//! | Notary v2 envelope | [`notation`] | image digest; or a file's |
+//! | simple signing | [`simple`] | image digest and repository |
 //! | checksum list, signed in one of these ways | [`checksums`] | a file's digest under its name |
 //! | git's signed tags and commits | [`git`] | the commit, and the tag's name |
 //!
@@ -41,6 +42,7 @@ mod numbered;
 pub mod openpgp;
 pub mod signify;
 pub mod sigstore;
+pub mod simple;
 pub mod ssh;
 mod stream;
 mod written;

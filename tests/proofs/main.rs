@@ -15,6 +15,7 @@ mod notation;
 mod openpgp;
 mod signify;
 mod sigstore;
+mod simple;
 mod ssh;
 
 use std::{
@@ -47,6 +48,8 @@ const KINDS: &[Kind] = &[
     openpgp::KIND,
     sigstore::KIND,
     signify::KIND,
+    sigstore::KIND,
+    simple::KIND,
     ssh::KIND,
 ];
 

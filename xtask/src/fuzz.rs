@@ -34,6 +34,16 @@ const TARGETS: &[Target] = &[
     target("openpgp", "fuzz/proofs", "testdata/proofs/openpgp"),
     target("openpgp_key", "fuzz/proofs", "testdata/proofs/openpgp"),
     target("git", "fuzz/proofs", "testdata/proofs/git"),
+    target("minisign", "fuzz/proofs", "testdata/proofs/minisign"),
+    target("ssh", "fuzz/proofs", "testdata/proofs/ssh"),
+    target("ssh_signers", "fuzz/proofs", "testdata/proofs/ssh"),
+    target("checksums", "fuzz/proofs", "testdata/proofs/checksums"),
+    target("notation", "fuzz/proofs", "testdata/proofs/notation"),
+    target(
+        "notation_timestamp",
+        "fuzz/proofs",
+        "testdata/proofs/notation",
+    ),
 ];
 
 /// What libFuzzer needs the compiler to put in.

@@ -267,8 +267,14 @@ impl Info {
         };
         while !reader.is_finished() {
             let next = AnyRef::decode(&mut reader)?;
-            if next.tag() == Tag::Sequence {
-                info.accuracy = Some(accuracy(next.value())?);
+            match next.tag() {
+                Tag::Sequence => info.accuracy = Some(accuracy(next.value())?),
+                Tag::ContextSpecific {
+                    number: TagNumber::N1,
+                    ..
+                } => no_critical(next.value())?,
+                // Ordering, nonce, and the authority's name, which its certificate tells better.
+                _ => {}
             }
         }
         Ok(info)
@@ -282,6 +288,20 @@ impl Info {
             _ => Err(bad("its accuracy is no time")),
         }
     }
+}
+
+/// None of these extensions must be understood.
+fn no_critical(der: &[u8]) -> x509_cert::der::Result<()> {
+    let mut extensions = SliceReader::new(der)?;
+    while !extensions.is_finished() {
+        let extension = AnyRef::decode(&mut extensions)?;
+        let mut reader = SliceReader::new(extension.value())?;
+        ObjectIdentifier::decode(&mut reader)?;
+        if reader.peek_tag()? == Tag::Boolean && bool::decode(&mut reader)? {
+            return Err(Tag::Boolean.value_error());
+        }
+    }
+    Ok(())
 }
 
 fn accuracy(der: &[u8]) -> x509_cert::der::Result<i64> {

@@ -20,11 +20,11 @@
 //! Source: OpenSSH's `PROTOCOL.sshsig` and `PROTOCOL.u2f`, ssh-keygen(1) section "ALLOWED SIGNERS", RFC 8332.
 
 use jiff::Timestamp;
-use sha2::{Digest as _, Sha256, Sha512};
 use ssh_encoding::{Decode as _, Encode as _};
-use ssh_key::{Algorithm, HashAlg, PublicKey, SshSig, public::KeyData};
+use ssh_key::{HashAlg, PublicKey, SshSig, public::KeyData};
 
 use super::{Artifact, Failure, Signer, base64, shown, stream};
+use crate::digest::Algorithm;
 
 pub mod signers;
 
@@ -107,18 +107,21 @@ pub fn verify(
 ) -> Result<Signer, Failure> {
     let signature = parse(proof)?;
     let who = admit(&signature, key, key.namespace(), at)?;
-    let hash = match signature.hash_alg() {
-        HashAlg::Sha256 => {
-            let mut hasher = Sha256::new();
-            stream::read(artifact, KIND, |bytes| hasher.update(bytes))?;
-            hasher.finalize().to_vec()
-        }
-        HashAlg::Sha512 => {
-            let mut hasher = Sha512::new();
-            stream::read(artifact, KIND, |bytes| hasher.update(bytes))?;
-            hasher.finalize().to_vec()
-        }
+    let algorithm = match signature.hash_alg() {
+        HashAlg::Sha256 => Algorithm::Sha256,
+        HashAlg::Sha512 => Algorithm::Sha512,
         other => return Err(form(format!("unknown hash function {other}"))),
+    };
+    let Artifact::File { digest, .. } = artifact else {
+        return Err(stream::not_a_file(artifact, KIND));
+    };
+    let hash = if digest.algorithm() == algorithm {
+        // What is signed is the digest that the build uses: the bytes are not needed.
+        stream::bytes(digest)
+    } else {
+        let mut hasher = stream::Hasher::new(algorithm);
+        stream::read(artifact, KIND, |bytes| hasher.update(bytes))?;
+        hasher.finish()
     };
     holds(&signature, &hash, who)
 }
@@ -151,7 +154,7 @@ fn admit(signature: &SshSig, key: &Key, namespace: &str, at: Timestamp) -> Resul
     let public = signature.public_key();
     usable(public)?;
     let made_by = match signature.algorithm() {
-        Algorithm::Rsa { .. } => Algorithm::Rsa { hash: None },
+        ssh_key::Algorithm::Rsa { .. } => ssh_key::Algorithm::Rsa { hash: None },
         other => other,
     };
     if made_by != public.algorithm() {

@@ -21,6 +21,8 @@ use super::{FILE, Failure, fingerprint, public_key, shown};
 
 /// Largest file read, in bytes.
 pub const MAX_KEY: usize = 1024 * 1024;
+/// Most keys that are named in a message.
+const MAX_NAMES: usize = 5;
 /// Longest list of patterns read, in bytes.
 const MAX_PATTERNS: usize = 8 * 1024;
 
@@ -99,11 +101,14 @@ impl Key {
         &self.namespace
     }
 
-    /// The fingerprints of all keys, with the identities in front where there are any.
+    /// The fingerprints of the keys, with the identities in front where there are any; of a long list the first ones.
     #[must_use]
     pub fn who(&self) -> String {
-        let names: Vec<_> = self.lines.iter().map(Line::who).collect();
-        names.join(", ")
+        let names: Vec<_> = self.lines.iter().take(MAX_NAMES).map(Line::who).collect();
+        match self.lines.len().saturating_sub(MAX_NAMES) {
+            0 => names.join(", "),
+            more => format!("{} and {more} more", names.join(", ")),
+        }
     }
 
     /// Whether `public` may sign in this namespace at this time; its name if so, else what the last word against it was.
