@@ -317,6 +317,7 @@ fn write_the_examples() {
                 Proof::Cosign(cosign::Signature {
                     payload: fs::read(made.join(format!("{name}.payload.json"))).unwrap(),
                     signature: signature.as_str().unwrap().to_owned(),
+                    ..cosign::Signature::default()
                 })
             }
         };

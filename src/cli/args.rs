@@ -42,6 +42,8 @@ pub enum Command {
     Check(CheckArgs),
     /// List every fetch: line, what, pin, rule, proof.
     Explain(ExplainArgs),
+    /// Verify one Sigstore bundle for a file or digest.
+    VerifyBundle(VerifyBundleArgs),
     /// Run inside a build step; not for people.
     #[command(hide = true)]
     Internal(InternalArgs),
@@ -118,6 +120,40 @@ pub struct ExplainArgs {
     /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
+}
+
+/// `verify-bundle`.
+#[derive(Debug, Args)]
+pub struct VerifyBundleArgs {
+    /// The bundle; else the file's name with `.sigstore.json` added.
+    #[arg(long, value_name = "FILE")]
+    pub bundle: Option<PathBuf>,
+    /// Who must have signed: the email address or URI in the certificate.
+    #[arg(
+        long = "certificate-identity",
+        value_name = "IDENTITY",
+        requires = "issuer",
+        required_unless_present = "key",
+        conflicts_with = "key"
+    )]
+    pub identity: Option<String>,
+    /// Who must have vouched for that: the OIDC issuer in the certificate.
+    #[arg(
+        long = "certificate-oidc-issuer",
+        value_name = "URL",
+        requires = "identity",
+        conflicts_with = "key"
+    )]
+    pub issuer: Option<String>,
+    /// The public key that must have signed, instead of an identity.
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
+    /// The Sigstore instance's trusted_root.json; else the public-good instance, as embedded.
+    #[arg(long, value_name = "FILE")]
+    pub trusted_root: Option<PathBuf>,
+    /// The file, or its digest.
+    #[arg(value_name = "FILE_OR_sha256:DIGEST")]
+    pub artifact: String,
 }
 
 /// Steps of a build that our own image runs.

@@ -6,6 +6,7 @@ mod diff;
 mod explain;
 mod project;
 mod rewrite;
+mod verify_bundle;
 
 use std::{
     io::{IsTerminal, Write},
@@ -68,6 +69,7 @@ pub fn main() -> ExitCode {
         Command::Rewrite(args) => rewrite::run(&args),
         Command::Check(args) => check::run(&args, colour),
         Command::Explain(args) => explain::run(&args),
+        Command::VerifyBundle(args) => verify_bundle::run(&args, jiff::Timestamp::now()),
         Command::Internal(args) => match &args.step {
             Step::Sha256 { file, out } => step::sha256(file, out),
             Step::FetchSignatures { reference, out } => step::fetch_signatures(reference, out),

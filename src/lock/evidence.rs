@@ -7,9 +7,13 @@
 //! {"id":"sha256:…","kind":"sigstore-bundle","subject":"sha256:…","bundle":"BASE64"}
 //! {"id":"sha256:…","kind":"openpgp","subject":"sha256:…","signature":"BASE64"}
 //! {"id":"sha256:…","kind":"minisign","subject":"sha256:…","signature":"BASE64"}
+//! {"id":"sha256:…","kind":"signify","subject":"sha256:…","signature":"BASE64"}
+//! {"id":"sha256:…","kind":"ssh","subject":"sha256:…","signature":"BASE64"}
+//! {"id":"sha256:…","kind":"checksums","subject":"sha256:…","list":"BASE64"}
 //! {"id":"sha256:…","kind":"git","subject":"sha256:…","tags":["BASE64"],"commit":"BASE64"}
 //! ```
 //!
+//! A keyless signature of cosign's older format has the members `certificate`, `log` and `timestamp`, too: its annotations as they are.
 //! `subject` is the digest that the item is offered for: an image's, a file's, a checksum list's; for git that of the commit's
 //! id as text. It finds the item, and proves nothing. A checksum list proves something if another item signs it, or it is
 //! signed within itself.
@@ -22,7 +26,9 @@ use serde::{Deserialize, Serialize};
 use crate::{
     digest::Digest,
     policy::strict::FileError,
-    verify::{Proof, Signer, bundle, cosign, git, json, minisign, openpgp},
+    verify::{
+        Proof, Signer, bundle, checksums, cosign, git, json, minisign, openpgp, signify, ssh,
+    },
 };
 
 /// Largest file read, in bytes.
@@ -56,6 +62,12 @@ enum Content {
         subject: Digest,
         payload: String,
         signature: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        certificate: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        log: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        timestamp: Option<String>,
     },
     SigstoreBundle {
         subject: Digest,
@@ -68,6 +80,18 @@ enum Content {
     Minisign {
         subject: Digest,
         signature: String,
+    },
+    Signify {
+        subject: Digest,
+        signature: String,
+    },
+    Ssh {
+        subject: Digest,
+        signature: String,
+    },
+    Checksums {
+        subject: Digest,
+        list: String,
     },
     Git {
         subject: Digest,
@@ -204,6 +228,9 @@ impl Content {
                 subject,
                 payload: Base64::encode_string(&signature.payload),
                 signature: signature.signature.clone(),
+                certificate: signature.certificate.clone(),
+                log: signature.log.clone(),
+                timestamp: signature.timestamp.clone(),
             },
             Proof::Bundle(bytes) => Self::SigstoreBundle {
                 subject,
@@ -216,6 +243,18 @@ impl Content {
             Proof::Minisign(bytes) => Self::Minisign {
                 subject,
                 signature: Base64::encode_string(bytes),
+            },
+            Proof::Signify(bytes) => Self::Signify {
+                subject,
+                signature: Base64::encode_string(bytes),
+            },
+            Proof::Ssh(bytes) => Self::Ssh {
+                subject,
+                signature: Base64::encode_string(bytes),
+            },
+            Proof::Checksums(bytes) => Self::Checksums {
+                subject,
+                list: Base64::encode_string(bytes),
             },
             Proof::Git(objects) => Self::Git {
                 subject,
@@ -243,7 +282,19 @@ impl Content {
                 subject,
                 payload,
                 signature,
+                certificate,
+                log,
+                timestamp,
             } => {
+                let annotations = [&certificate, &log, &timestamp];
+                let most = cosign::MAX_ANNOTATION;
+                if annotations
+                    .into_iter()
+                    .flatten()
+                    .any(|text| text.len() > most)
+                {
+                    return Err(format!("an annotation has more than {most} bytes"));
+                }
                 if signature.len() > cosign::MAX_SIGNATURE {
                     return Err(format!(
                         "`signature` has more than {} bytes",
@@ -253,7 +304,13 @@ impl Content {
                 let payload = decode("payload", &payload, cosign::MAX_PAYLOAD)?;
                 (
                     subject,
-                    Proof::Cosign(cosign::Signature { payload, signature }),
+                    Proof::Cosign(cosign::Signature {
+                        payload,
+                        signature,
+                        certificate,
+                        log,
+                        timestamp,
+                    }),
                 )
             }
             Self::SigstoreBundle { subject, bundle } => (
@@ -267,6 +324,18 @@ impl Content {
             Self::Minisign { subject, signature } => (
                 subject,
                 Proof::Minisign(decode("signature", &signature, minisign::MAX_PROOF)?),
+            ),
+            Self::Signify { subject, signature } => (
+                subject,
+                Proof::Signify(decode("signature", &signature, signify::MAX_PROOF)?),
+            ),
+            Self::Ssh { subject, signature } => (
+                subject,
+                Proof::Ssh(decode("signature", &signature, ssh::MAX_PROOF)?),
+            ),
+            Self::Checksums { subject, list } => (
+                subject,
+                Proof::Checksums(decode("list", &list, checksums::MAX_LIST)?),
             ),
             Self::Git {
                 subject,

@@ -305,6 +305,9 @@ fn evidence() -> Evidence {
     let proof = cosign::Signature {
         payload: b"{}".to_vec(),
         signature: "AA==".into(),
+        certificate: Some("-----".into()),
+        log: None,
+        timestamp: Some("{}".into()),
     };
     evidence.insert(digest('1'), Proof::Cosign(proof.clone()));
     evidence.insert(digest('1'), Proof::Bundle(b"{}".to_vec()));
@@ -381,9 +384,9 @@ fn changed_evidence_is_refused_at_its_line() {
         ),
         (
             named(&format!(
-                "{{\"kind\":\"openpgp\",\"subject\":\"{subject}\"}}"
+                "{{\"kind\":\"notary\",\"subject\":\"{subject}\"}}"
             )),
-            "unknown variant `openpgp`",
+            "unknown variant `notary`",
         ),
         (
             named(&format!("{{\"subject\":\"{subject}\",\"bundle\":\"\"}}")),

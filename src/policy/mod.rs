@@ -6,7 +6,7 @@
 
 mod demand;
 mod files;
-mod glob;
+pub(crate) mod glob;
 mod judge;
 mod keys;
 mod proofs;

@@ -463,8 +463,19 @@ fn repository(graph: &mut Graph, source: &GitSource) -> Result<Output, ResolveEr
 fn proof(signature: RawSignature) -> Proof {
     match signature {
         RawSignature::Cosign {
-            payload, signature, ..
-        } => Proof::Cosign(cosign::Signature { payload, signature }),
+            payload,
+            signature,
+            certificate,
+            chain: _,
+            bundle,
+            timestamp,
+        } => Proof::Cosign(cosign::Signature {
+            payload,
+            signature,
+            certificate,
+            log: bundle,
+            timestamp,
+        }),
         RawSignature::Bundle { json } => Proof::Bundle(json),
     }
 }

@@ -1,5 +1,8 @@
 //! cosign's older signature format: a simple-signing payload and a signature over its bytes.
 //!
+//! Signed by a key pair, or by an identity: then other annotations of the layer hold its certificate, the log's promise (of Rekor v1) and
+//! possibly a timestamp, which together are a bundle of version 0.1 and are checked as one.
+//!
 //! Stored as an image under the tag `sha256-HEX.sig` beside the signed one: each layer is a payload, and the layer's
 //! annotation [`ANNOTATION`] the base64 signature over exactly the layer's bytes. The payload is
 //!
@@ -16,7 +19,14 @@
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::{Artifact, Failure, PublicKey, Signer, base64, json, shown};
+use super::{
+    Artifact, Failure, Signer, base64, json, shown,
+    sigstore::{
+        By, Claim, Key,
+        keyless::{self, Input},
+        legacy,
+    },
+};
 use crate::{digest::Digest, reference::ImageReference};
 
 /// The kind's name in `Dockerfile.evidence`.
@@ -32,13 +42,28 @@ pub const MAX_SIGNATURE: usize = 8 * 1024;
 
 const TYPE: &str = "cosign container image signature";
 
+/// Longest of the other annotations read, in bytes.
+pub const MAX_ANNOTATION: usize = 256 * 1024;
+/// The layer annotation with the certificate, of a keyless signature.
+pub const CERTIFICATE: &str = "dev.sigstore.cosign/certificate";
+/// The layer annotation with the log's promise to include the signature.
+pub const LOG: &str = "dev.sigstore.cosign/bundle";
+/// The layer annotation with an RFC 3161 timestamp.
+pub const TIMESTAMP: &str = "dev.sigstore.cosign/rfc3161timestamp";
+
 /// A payload and the signature over it. Untrusted until [`verify`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Signature {
     /// The exact bytes of the layer.
     pub payload: Vec<u8>,
-    /// The annotation's value: base64.
+    /// The value of [`ANNOTATION`]: base64.
     pub signature: String,
+    /// The value of [`CERTIFICATE`]: PEM, of a keyless signature. Its chain is not needed: a trust root holds the whole of it.
+    pub certificate: Option<String>,
+    /// The value of [`LOG`]: JSON, with an entry of Rekor and its promise.
+    pub log: Option<String>,
+    /// The value of [`TIMESTAMP`]: JSON.
+    pub timestamp: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -78,16 +103,23 @@ pub fn tag(digest: &Digest) -> String {
     format!("{}-{}.sig", digest.algorithm().name(), digest.hex())
 }
 
-/// Checks that `key` made `signature` for the image `artifact`. A key that the policy names is trusted at any time.
+/// Checks that `key` made `signature` for the image `artifact` before `at`. A key pair that the policy names is trusted at any time.
 ///
 /// # Errors
 /// [`Failure`]; a file is refused, since this format is about images.
 pub fn verify(
     artifact: &Artifact<'_>,
     signature: &Signature,
-    key: &PublicKey,
-    _at: Timestamp,
+    key: &Key,
+    at: Timestamp,
 ) -> Result<Signer, Failure> {
+    if let Claim::Provenance(_) = key.claim {
+        return Err(Failure::Type {
+            what: "proof",
+            found: KIND.to_owned(),
+            wanted: "an attestation",
+        });
+    }
     let Artifact::Image { digest, repository } = artifact else {
         return Err(Failure::Type {
             what: "proof",
@@ -108,8 +140,37 @@ pub fn verify(
             &format!("more than {MAX_SIGNATURE} bytes"),
         ));
     }
+    let annotations = [&signature.certificate, &signature.log, &signature.timestamp];
+    for annotation in annotations.into_iter().flatten() {
+        if annotation.len() > MAX_ANNOTATION {
+            return Err(form(
+                "annotation",
+                &format!("more than {MAX_ANNOTATION} bytes"),
+            ));
+        }
+    }
     let bytes = base64("signature", &signature.signature)?;
-    key.require(key.verify(&signature.payload, &bytes))?;
+    let signer = match &key.by {
+        By::PublicKey { key, log: None } => {
+            key.require(key.verify(&signature.payload, &bytes))?;
+            key.signer()
+        }
+        By::PublicKey {
+            key,
+            log: Some(roots),
+        } => {
+            key.require(key.verify(&signature.payload, &bytes))?;
+            let bundle = legacy::bundle(signature, None)?;
+            let input = Input::Bytes(&signature.payload);
+            keyless::by_key_in_log(&bundle, &input, key, roots, at)?
+        }
+        By::Identity { identity, roots } => {
+            let certificate = signature.certificate.as_deref().ok_or(Failure::Keyed)?;
+            let bundle = legacy::bundle(signature, Some(certificate))?;
+            let input = Input::Bytes(&signature.payload);
+            keyless::by_identity(&bundle, &input, identity, roots, at)?.signer
+        }
+    };
 
     let payload: Payload =
         json::read(&signature.payload, MAX_PAYLOAD).map_err(|error| Failure::Form {
@@ -148,6 +209,6 @@ pub fn verify(
             signed,
             wanted: (*wanted).to_owned(),
         }),
-        Some(_) => Ok(key.signer()),
+        Some(_) => Ok(signer),
     }
 }

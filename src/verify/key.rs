@@ -32,6 +32,7 @@ const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
 #[derive(Clone, PartialEq, Eq)]
 pub struct PublicKey {
     key: Key,
+    der: Vec<u8>,
     fingerprint: Digest,
 }
 
@@ -77,17 +78,6 @@ pub enum KeyError {
     /// An Ed25519 key of small order, for which anyone can make signatures.
     #[error("this Ed25519 key is of small order: anyone can sign for it")]
     WeakEd25519,
-}
-
-/// Why a signature over a digest could not be checked or did not hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum PrehashError {
-    /// The algorithm signs the bytes themselves (Ed25519).
-    NeedsBytes,
-    /// The key's algorithm goes with another hash than the digest's.
-    Hash,
-    /// The signature is not one by this key over this digest.
-    Mismatch,
 }
 
 impl PublicKey {
@@ -143,6 +133,7 @@ impl PublicKey {
         };
         Ok(Self {
             key,
+            der: der.to_vec(),
             fingerprint: Digest::sha256(der),
         })
     }
@@ -162,6 +153,11 @@ impl PublicKey {
             Key::Rsa(key) => format!("RSA {}", key.n().bits()),
             Key::Ed25519(_) => "Ed25519".to_owned(),
         }
+    }
+
+    /// The SubjectPublicKeyInfo.
+    pub(super) fn der(&self) -> &[u8] {
+        &self.der
     }
 
     /// The fingerprint, SHA-256 of the key's DER form: `sha256:HEX`.
@@ -210,22 +206,37 @@ impl PublicKey {
     }
 
     /// Checks `signature` over bytes of which only the digest is known.
-    pub(crate) fn verify_digest(
-        &self,
-        digest: &Digest,
-        signature: &[u8],
-    ) -> Result<(), PrehashError> {
+    pub(super) fn verify_digest(&self, digest: &Digest, signature: &[u8]) -> Result<(), Failure> {
         match (&self.key, digest.algorithm()) {
-            (Key::Ed25519(_), _) => return Err(PrehashError::NeedsBytes),
+            (Key::Ed25519(_), Algorithm::Sha256 | Algorithm::Sha384) => Err(Failure::NeedsBytes),
             (Key::P256(_) | Key::Rsa(_), Algorithm::Sha256)
-            | (Key::P384(_), Algorithm::Sha256 | Algorithm::Sha384) => {}
-            _ => return Err(PrehashError::Hash),
+            | (Key::P384(_), Algorithm::Sha256 | Algorithm::Sha384) => {
+                self.require(self.verify_prehash(&unhex(digest.hex()), signature))
+            }
+            _ => Err(Failure::Hash {
+                signed: self.algorithm(),
+                known: digest.algorithm().name(),
+            }),
         }
-        if self.verify_prehash(&unhex(digest.hex()), signature) {
-            Ok(())
-        } else {
-            Err(PrehashError::Mismatch)
-        }
+    }
+
+    /// A check of `signature` over bytes that come piece by piece.
+    pub(super) fn running<'k>(&'k self, signature: &'k [u8]) -> Result<Running<'k>, Failure> {
+        let over = match &self.key {
+            Key::P256(_) | Key::Rsa(_) => Over::Sha256(sha2::Sha256::new()),
+            Key::P384(_) => Over::Both(sha2::Sha256::new(), sha2::Sha384::new()),
+            Key::Ed25519(key) => {
+                let stream = ed25519_dalek::Signature::from_slice(signature)
+                    .and_then(|signature| key.verify_stream(&signature))
+                    .map_err(|_| Failure::Signature(self.who()))?;
+                Over::Bytes(Box::new(stream), sha2::Sha512::new())
+            }
+        };
+        Ok(Running {
+            key: self,
+            signature,
+            over,
+        })
     }
 
     fn verify_prehash(&self, hash: &[u8], signature: &[u8]) -> bool {
@@ -243,6 +254,53 @@ impl PublicKey {
     }
 }
 
+/// A check of a signature over bytes that come piece by piece.
+pub(super) struct Running<'k> {
+    key: &'k PublicKey,
+    signature: &'k [u8],
+    over: Over,
+}
+
+enum Over {
+    Sha256(sha2::Sha256),
+    Both(sha2::Sha256, sha2::Sha384),
+    Bytes(Box<ed25519_dalek::StreamVerifier>, sha2::Sha512),
+}
+
+impl Running<'_> {
+    pub(super) fn update(&mut self, bytes: &[u8]) {
+        match &mut self.over {
+            Over::Sha256(hasher) => hasher.update(bytes),
+            Over::Both(sha256, sha384) => {
+                sha256.update(bytes);
+                sha384.update(bytes);
+            }
+            Over::Bytes(stream, sha512) => {
+                stream.update(bytes);
+                sha512.update(bytes);
+            }
+        }
+    }
+
+    pub(super) fn holds(self) -> bool {
+        let prehashed = |hash: &[u8]| self.key.verify_prehash(hash, self.signature);
+        match (self.over, &self.key.key) {
+            (Over::Sha256(hasher), _) => prehashed(&hasher.finalize()),
+            (Over::Both(sha256, sha384), _) => {
+                prehashed(&sha384.finalize()) || prehashed(&sha256.finalize())
+            }
+            (Over::Bytes(stream, sha512), Key::Ed25519(key)) => {
+                stream.finalize_and_verify().is_ok()
+                    || ed25519_dalek::Signature::from_slice(self.signature).is_ok_and(|signature| {
+                        key.verify_prehashed_strict(sha512, None, &signature)
+                            .is_ok()
+                    })
+            }
+            (Over::Bytes(..), _) => false,
+        }
+    }
+}
+
 /// One error for the DER readers of four crates.
 struct DecodePublicKeyDer;
 
@@ -252,7 +310,7 @@ impl DecodePublicKeyDer {
     }
 }
 
-fn unhex(hex: &str) -> Vec<u8> {
+pub(super) fn unhex(hex: &str) -> Vec<u8> {
     let nibble = |byte: u8| (byte as char).to_digit(16).unwrap_or(0) as u8;
     hex.as_bytes()
         .chunks(2)

@@ -2,6 +2,7 @@
 
 mod bench_command;
 mod conformance;
+mod conformance_sigstore;
 mod demo_command;
 mod engine_command;
 mod fuzz;
@@ -44,6 +45,14 @@ enum Task {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
+    /// Run the verify cases of a checkout of sigstore-conformance
+    ConformanceSigstore {
+        /// The program; else target/debug/verified-dockerfile, built before
+        #[arg(long)]
+        binary: Option<PathBuf>,
+        /// The checkout
+        suite: PathBuf,
+    },
     /// Fuzz the Dockerfile reader, coverage-guided
     Fuzz {
         /// Seconds for each target
@@ -62,6 +71,10 @@ fn main() -> ExitCode {
         Task::Demo { suite } => demo_command::run(suite),
         Task::Bench(subject) => bench_command::run(subject),
         Task::Conformance { files } => Ok(conformance::run(&files)),
+        Task::ConformanceSigstore { binary, suite } => {
+            let built = workspace().join("target/debug/verified-dockerfile");
+            conformance_sigstore::run(&binary.unwrap_or(built), &suite).map_err(Into::into)
+        }
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {error}");

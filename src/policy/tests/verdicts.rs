@@ -327,6 +327,7 @@ fn signed_evidence(name: &str) -> (Digest, Evidence) {
         Proof::Cosign(cosign::Signature {
             payload,
             signature: signature.into(),
+            ..cosign::Signature::default()
         }),
     );
     (digest, evidence)

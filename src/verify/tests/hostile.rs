@@ -16,7 +16,7 @@ fn test_key() -> (SigningKey, [TrustedKey; 1]) {
         secret,
         [TrustedKey {
             name: "test".to_owned(),
-            key: Key::Cosign(key),
+            key: Key::Sigstore(key.into()),
         }],
     )
 }
@@ -51,6 +51,7 @@ fn check_payload(payload: &str) -> Result<(), Failure> {
     let proof = cosign::Signature {
         payload: payload.as_bytes().to_vec(),
         signature,
+        ..cosign::Signature::default()
     };
     with_cosign(&image(&wanted(), REPOSITORY), &proof, &test_key().1).map(|_| ())
 }
@@ -242,6 +243,7 @@ fn signatures_over_a_good_payload() {
         let proof = cosign::Signature {
             payload: payload().into_bytes(),
             signature,
+            ..cosign::Signature::default()
         };
         let result = with_cosign(&image(&wanted(), REPOSITORY), &proof, &test_key().1)
             .map(|key| key.name.clone());
@@ -260,6 +262,7 @@ fn an_identity_on_docker_hub_may_be_written_as_cosign_does() {
     let proof = cosign::Signature {
         signature: sign(payload.as_bytes()),
         payload: payload.into_bytes(),
+        ..cosign::Signature::default()
     };
     let keys = test_key().1;
     assert!(with_cosign(&image(&digest, "docker.io/library/alpine"), &proof, &keys).is_ok());
@@ -277,7 +280,11 @@ proptest::proptest! {
         let digest = wanted();
         let artifact = image(&digest, REPOSITORY);
         let _ = refused(with_bundle(&artifact, &bytes, &keys));
-        let proof = cosign::Signature { payload: bytes, signature: text };
+        let proof = cosign::Signature {
+            payload: bytes,
+            signature: text,
+            ..cosign::Signature::default()
+        };
         let _ = refused(with_cosign(&artifact, &proof, &keys));
     }
 }

@@ -23,7 +23,7 @@ fn trusted(name: &str) -> TrustedKey {
     let key = PublicKey::from_pem(&text(&format!("{name}.pub"))).unwrap();
     TrustedKey {
         name: name.to_owned(),
-        key: Key::Cosign(key),
+        key: Key::Sigstore(key.into()),
     }
 }
 
@@ -46,7 +46,11 @@ fn cosign_proof(name: &str) -> cosign::Signature {
         .as_str()
         .unwrap()
         .to_owned();
-    cosign::Signature { payload, signature }
+    cosign::Signature {
+        payload,
+        signature,
+        ..cosign::Signature::default()
+    }
 }
 
 fn image<'a>(digest: &'a Digest, repository: &'a str) -> Artifact<'a> {
@@ -167,7 +171,7 @@ fn one_byte_anywhere_in_a_signature_or_payload_is_refused() {
         if let Ok(key) = PublicKey::from_pem(&pem) {
             let keys = [TrustedKey {
                 name: "p256".into(),
-                key: Key::Cosign(key),
+                key: Key::Sigstore(key.into()),
             }];
             refused(with_cosign(&image(&digest, REPOSITORY), &good, &keys));
         }
