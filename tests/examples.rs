@@ -181,6 +181,7 @@ fn one_bit_of_each_signature_is_refused() {
                 *signature = flip(signature.as_str().unwrap()).into();
                 *bytes = bundle.to_string().into_bytes();
             }
+            other => panic!("the example has no {}", other.kind()),
         }
     });
     example.refuses(&SIGNED, "by none of the keys");

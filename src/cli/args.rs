@@ -181,6 +181,26 @@ pub enum Step {
         /// The file to write.
         out: PathBuf,
     },
+    /// Check signatures over a file's bytes.
+    CheckSignatures {
+        /// The file.
+        file: PathBuf,
+        /// What is to be checked.
+        request: PathBuf,
+        /// The file to write.
+        out: PathBuf,
+    },
+    /// Read the objects of a commit and of a tag that names it.
+    GitObjects {
+        /// The folder with `.git`.
+        folder: PathBuf,
+        /// The commit's id.
+        commit: String,
+        /// The tag.
+        reference: String,
+        /// The file to write.
+        out: PathBuf,
+    },
 }
 
 /// An output format.

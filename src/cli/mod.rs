@@ -15,7 +15,7 @@ use std::{
 
 use clap::Parser;
 
-use crate::resolve::step;
+use crate::resolve::{bytes, git_dir, step};
 use args::{Cli, Command, Step, When};
 
 /// Why a command could not run: what it was about, and what is wrong.
@@ -73,6 +73,13 @@ pub fn main() -> ExitCode {
         Command::Internal(args) => match &args.step {
             Step::Sha256 { file, out } => step::sha256(file, out),
             Step::FetchSignatures { reference, out } => step::fetch_signatures(reference, out),
+            Step::CheckSignatures { file, request, out } => bytes::run(file, request, out),
+            Step::GitObjects {
+                folder,
+                commit,
+                reference,
+                out,
+            } => git_dir::run(folder, commit, reference, out),
         }
         .map(|()| Clean::Yes)
         .map_err(|error| CannotRun::new("this build step", error)),

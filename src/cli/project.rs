@@ -13,7 +13,6 @@ use super::{CannotRun, args::BuildArgs};
 use crate::{
     dockerfile::Dockerfile,
     fetch::Platform,
-    frontend::unreadable,
     lock::{Evidence, Lock},
     pipeline::{self, Build, Outcome},
     policy::{Layer, LocalFolder, Policy},
@@ -231,12 +230,7 @@ impl Project {
         let dockerfile = match Dockerfile::parse(&self.bytes) {
             Ok(dockerfile) => dockerfile,
             Err(error) => {
-                return Ok(refused(unreadable(
-                    &self.name,
-                    &error.to_string(),
-                    error.lines,
-                    error.span,
-                )));
+                return Ok(refused(pipeline::unreadable(&self.name, &error.into())));
             }
         };
         let build_args = build_args(&self.build.build_args);
@@ -265,12 +259,7 @@ impl Project {
                 findings: outcome.findings.clone(),
                 outcome: Some(outcome),
             }),
-            Err(error) => Ok(refused(unreadable(
-                &self.name,
-                &error.to_string(),
-                error.lines,
-                error.span,
-            ))),
+            Err(error) => Ok(refused(pipeline::unreadable(&self.name, &error))),
         }
     }
 }

@@ -22,6 +22,19 @@ pub struct Error {
     pub kind: ErrorKind,
 }
 
+impl Error {
+    /// Whether it is a bound of ours that is exceeded: BuildKit has none there, and may not come to an end.
+    #[must_use]
+    pub fn is_bound(&self) -> bool {
+        matches!(
+            self.kind,
+            ErrorKind::TooLarge
+                | ErrorKind::Expand(ExpandError::TooLarge)
+                | ErrorKind::Parse(ParseErrorKind::FileTooLarge)
+        )
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.lines.0 > 0 {

@@ -13,7 +13,7 @@ use crate::{
     llb::{Definition, build::only, ops::Kind as OpKind},
     pipeline::AT_ONCE,
     report::{Finding, Kind, Place},
-    resolve::buildkit::PATIENCE,
+    resolve::buildkit::TRANSFER,
     rewrite::edit::Edited,
 };
 
@@ -71,13 +71,11 @@ pub async fn fetch(
         let solved = client
             .solve(
                 SolveRequest::definition(download.definition.clone()),
-                PATIENCE,
+                TRANSFER,
             )
             .await?;
         let reference = source::single(solved.refs)?;
-        client
-            .evaluate(&reference, PATIENCE.saturating_mul(10))
-            .await?;
+        client.evaluate(&reference, TRANSFER).await?;
         Ok::<(), Failure>(())
     });
     let outcomes: Vec<Result<(), Failure>> =

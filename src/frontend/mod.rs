@@ -29,7 +29,7 @@ use source::Sources;
 
 use crate::{
     dockerfile::{Dockerfile, syntax},
-    fetch::{ImageConfig, Platform, Source},
+    fetch::{self, ImageConfig, Platform, Source},
     gateway::{self, BuildResult, CacheOptionsEntry, Capability, Client, Ended, Session},
     llb::audit::Expected,
     lock::{Evidence, Lock},
@@ -45,8 +45,6 @@ use crate::{
 
 /// The folder of the organisation's policy in the frontend's image.
 pub const ORGANISATION: &str = "/etc/verified-dockerfile";
-/// How many characters of what is wrong with a Dockerfile are shown.
-const MAX_CAUSE: usize = 500;
 /// How long handing over the outcome may take.
 const FAREWELL: Duration = Duration::from_secs(30);
 
@@ -157,19 +155,7 @@ async fn build(
     };
     let dockerfile = match Dockerfile::parse(&sources.dockerfile) {
         Ok(dockerfile) => dockerfile,
-        Err(error) => {
-            let finding = unreadable(
-                &sources.filename,
-                &error.to_string(),
-                error.lines,
-                error.span,
-            );
-            // The stock frontend's words are what users know; ours stand where it would build the file.
-            return Err(untouched
-                .complaint(contexts)
-                .await
-                .unwrap_or(Failure::Findings(vec![finding])));
-        }
+        Err(error) => return Err(refuse(&untouched, contexts, &error.into()).await),
     };
     let platforms = platforms(&options, &build_platform)?;
     let build_args = options.build_args();
@@ -191,18 +177,7 @@ async fn build(
     };
     let mut outcome = match pipeline::run(&build, &resolver).await {
         Ok(outcome) => outcome,
-        Err(error) => {
-            let finding = unreadable(
-                &sources.filename,
-                &error.to_string(),
-                error.lines,
-                error.span,
-            );
-            return Err(untouched
-                .complaint(contexts)
-                .await
-                .unwrap_or(Failure::Findings(vec![finding])));
-        }
+        Err(error) => return Err(refuse(&untouched, contexts, &error).await),
     };
     let stock = stock(&build, &resolver, &options, &mut outcome).await;
     let sbom = scanner(
@@ -282,6 +257,23 @@ async fn build(
         0 => Err(nothing()),
         _ => nested::merge(results),
     }
+}
+
+/// The refusal of a file that cannot be read or planned.
+///
+/// The stock frontend's words are what users know; ours stand where it would build the file, or might never end.
+async fn refuse(
+    untouched: &Nested<'_>,
+    contexts: BTreeMap<String, String>,
+    error: &fetch::Error,
+) -> Failure {
+    let file = &untouched.sources.filename;
+    let finding = pipeline::unreadable(file, error);
+    let ours = Failure::Findings(vec![finding]);
+    if error.is_bound() {
+        return ours;
+    }
+    untouched.complaint(contexts).await.unwrap_or(ours)
 }
 
 fn nothing() -> Failure {
@@ -390,31 +382,6 @@ impl From<PolicyError> for Finding {
 
 fn option_failure(error: options::OptionError) -> Failure {
     Failure::Status(gateway::Status::new(error.to_string()))
-}
-
-/// The finding for a Dockerfile that cannot be read.
-#[must_use]
-pub fn unreadable(
-    file: &str,
-    cause: &str,
-    lines: (usize, usize),
-    span: crate::dockerfile::Span,
-) -> Finding {
-    let line = |line: usize| u32::try_from(line).unwrap_or(u32::MAX);
-    // It may quote a word as long as the file.
-    let cause = match cause.char_indices().nth(MAX_CAUSE) {
-        Some((end, _)) => format!("{} ...", cause.get(..end).unwrap_or_default()),
-        None => cause.to_owned(),
-    };
-    Finding {
-        kind: Kind::Dockerfile,
-        file: file.to_owned(),
-        place: Some(Place::lines(line(lines.0), line(lines.1)).with_span(span.start..span.end)),
-        subject: String::new(),
-        cause,
-        next: "correct the line; the grammar is that of BuildKit v0.32 (docker/dockerfile 1.26)"
-            .into(),
-    }
 }
 
 fn build_platform(session: &Session) -> Platform {

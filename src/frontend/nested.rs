@@ -23,7 +23,7 @@ use crate::{
         definition::Definition,
     },
     pipeline::PlatformOutcome,
-    resolve::buildkit::PATIENCE,
+    resolve::buildkit::TRANSFER,
     rewrite::edit::Edited,
 };
 
@@ -154,7 +154,7 @@ impl Nested<'_> {
             self.inputs(&built.rewritten.bytes)?,
         );
         self.client
-            .solve(request, PATIENCE.saturating_mul(5))
+            .solve(request, TRANSFER)
             .await
             .map_err(|error| match error {
                 Error::Status(status) => {
@@ -262,7 +262,7 @@ pub async fn with_own_file(
             });
             let mut request = SolveRequest::definition(definition.encode());
             request.cache_imports = cache_imports.to_vec();
-            *reference = source::single(client.solve(request, PATIENCE).await?.refs)?;
+            *reference = source::single(client.solve(request, TRANSFER).await?.refs)?;
             Ok(())
         }
     });

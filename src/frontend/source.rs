@@ -18,7 +18,7 @@ use crate::{
     },
     resolve::{
         Commit, Resolve, ResolveError,
-        buildkit::{BuildKit, PATIENCE},
+        buildkit::{BuildKit, TRANSFER},
     },
 };
 
@@ -295,7 +295,7 @@ async fn open(
         }
     };
     let solved = client
-        .solve(SolveRequest::definition(definition.clone()), PATIENCE)
+        .solve(SolveRequest::definition(definition.clone()), TRANSFER)
         .await?;
     Ok(Opened {
         folder: single(solved.refs)?,
@@ -329,7 +329,7 @@ async fn read(
     if folder.is_scratch() {
         return Ok(None);
     }
-    match client.read_file(folder, path, max, PATIENCE).await {
+    match client.read_file(folder, path, max, TRANSFER).await {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.is_no_such_file() => Ok(None),
         Err(error) => Err(error.into()),
@@ -388,12 +388,12 @@ async fn remote_context(
     let downloaded = graph.clone().finish(&source).encode();
     let folder = single(
         client
-            .solve(SolveRequest::definition(downloaded.clone()), PATIENCE)
+            .solve(SolveRequest::definition(downloaded.clone()), TRANSFER)
             .await?
             .refs,
     )?;
     let head = client
-        .read_file_range(&folder, DOWNLOAD, 0, 1024, PATIENCE)
+        .read_file_range(&folder, DOWNLOAD, 0, 1024, TRANSFER)
         .await?;
     if !is_archive(&head) {
         // The file itself is the Dockerfile.

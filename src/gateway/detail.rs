@@ -13,10 +13,13 @@ use crate::llb::Definition;
 use super::proto::{Detail, Position, Range, SourceInfo};
 
 /// How large a file may be, in bytes, to go with an error as a whole.
-const LARGE: usize = 1 << 20;
+pub(super) const LARGE: usize = 1 << 20;
 
 /// How many lines go along around those that an error is about, if the file is larger.
 const MARGIN: usize = 100;
+
+/// How long a line may be, in bytes, to be shown as a whole.
+const LONG_LINE: usize = 4096;
 
 /// A detail, read.
 #[derive(Debug, Clone, PartialEq)]
@@ -142,7 +145,8 @@ impl Source {
     /// goes along where it can be read; it must be small, so not one that holds the file.
     #[must_use]
     pub fn to_detail(&self) -> Detail {
-        let data = if self.info.data.len() > LARGE {
+        let mut lines = self.info.data.split(|&byte| byte == b'\n');
+        let data = if self.info.data.len() > LARGE || lines.any(|line| line.len() > LONG_LINE) {
             Cow::Owned(self.clone().excerpt(MARGIN).info.data)
         } else {
             Cow::Borrowed(&self.info.data)
@@ -184,7 +188,8 @@ impl Source {
         }
     }
 
-    /// The same lines, but of a file in which all lines further than `margin` from them are empty. Line numbers stay.
+    /// The same lines, but of a file in which all lines further than `margin` from them are empty, and long ones are cut.
+    /// Line numbers stay.
     ///
     /// An error carries the file with it through several processes, some of which have limits, and clients only show a
     /// few lines around the ranges.
@@ -214,7 +219,7 @@ impl Source {
                 until = until.max(last);
             }
             if number <= until {
-                data.extend_from_slice(text);
+                data.extend_from_slice(&cut(text));
             } else if text.ends_with(b"\n") {
                 data.push(b'\n');
             }
@@ -239,6 +244,18 @@ impl Range {
             end: line(last),
         }
     }
+}
+
+/// The line, or as much of it as a terminal has use for.
+fn cut(line: &[u8]) -> Cow<'_, [u8]> {
+    if line.len() <= LONG_LINE {
+        return Cow::Borrowed(line);
+    }
+    let is_start = |at: &usize| line.get(*at).is_none_or(|byte| byte & 0xc0 != 0x80);
+    let end = (0..=LONG_LINE).rev().find(is_start).unwrap_or_default();
+    let mut short = line.get(..end).unwrap_or_default().to_owned();
+    short.extend_from_slice(b" ...\n");
+    Cow::Owned(short)
 }
 
 #[derive(Default, Deserialize)]

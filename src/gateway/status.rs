@@ -5,7 +5,7 @@ use std::fmt;
 use prost::Message;
 
 use super::{
-    detail::{Source, Typed},
+    detail::{LARGE, Source, Typed},
     proto::{Detail, Status},
 };
 
@@ -98,6 +98,16 @@ impl Status {
             end = end.saturating_sub(1);
         }
         self.message.truncate(end);
+        // The stock frontend sends whole files, be a line as long as it may.
+        for detail in self
+            .details
+            .iter_mut()
+            .filter(|detail| detail.value.len() > LARGE)
+        {
+            if let Typed::Source(source) = detail.typed() {
+                *detail = source.to_detail();
+            }
+        }
         let mut left = limit.saturating_sub(end.saturating_add(2 * AROUND));
         let mut by_size: Vec<_> = self
             .details

@@ -5,10 +5,15 @@
 //! ```json
 //! {"id":"sha256:…","kind":"cosign-signature","subject":"sha256:…","payload":"BASE64","signature":"BASE64"}
 //! {"id":"sha256:…","kind":"sigstore-bundle","subject":"sha256:…","bundle":"BASE64"}
+//! {"id":"sha256:…","kind":"openpgp","subject":"sha256:…","signature":"BASE64"}
+//! {"id":"sha256:…","kind":"minisign","subject":"sha256:…","signature":"BASE64"}
+//! {"id":"sha256:…","kind":"git","subject":"sha256:…","tags":["BASE64"],"commit":"BASE64"}
 //! ```
 //!
 //! A keyless signature of cosign's older format has the members `certificate`, `log` and `timestamp`, too: its annotations as they are.
-//! `subject` is the digest that the item is offered for. It finds the item, and proves nothing.
+//! `subject` is the digest that the item is offered for: an image's, a file's, a checksum list's; for git that of the commit's
+//! id as text. It finds the item, and proves nothing. A checksum list proves something if another item signs it, or it is
+//! signed within itself.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -18,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     digest::Digest,
     policy::strict::FileError,
-    verify::{Proof, bundle, cosign, json},
+    verify::{Proof, Signer, bundle, cosign, git, json, minisign, openpgp},
 };
 
 /// Largest file read, in bytes.
@@ -32,6 +37,8 @@ const MAX_ITEMS: usize = 20_000;
 #[derive(Clone, Debug, Default)]
 pub struct Evidence {
     items: BTreeMap<Digest, BTreeMap<Digest, Item>>,
+    /// What the step that reads files' bytes has found, by the ids of item and key. Never part of the file.
+    checked: BTreeMap<(Digest, Digest), Result<Signer, String>>,
 }
 
 /// One proof. Untrusted.
@@ -60,6 +67,20 @@ enum Content {
     SigstoreBundle {
         subject: Digest,
         bundle: String,
+    },
+    Openpgp {
+        subject: Digest,
+        signature: String,
+    },
+    Minisign {
+        subject: Digest,
+        signature: String,
+    },
+    Git {
+        subject: Digest,
+        tags: Vec<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        commit: Option<String>,
     },
 }
 
@@ -140,6 +161,17 @@ impl Evidence {
         id
     }
 
+    /// Notes what came of checking the item `item` with the key `key` over the file's bytes.
+    pub fn note(&mut self, item: Digest, key: Digest, outcome: Result<Signer, String>) {
+        self.checked.insert((item, key), outcome);
+    }
+
+    /// What came of checking the item `item` with the key `key` over the file's bytes; `None` if nobody did.
+    #[must_use]
+    pub fn checked(&self, item: &Digest, key: &Digest) -> Option<&Result<Signer, String>> {
+        self.checked.get(&(item.clone(), key.clone()))
+    }
+
     fn add(&mut self, item: Item) -> bool {
         let of_subject = self.items.entry(item.subject.clone()).or_default();
         of_subject.insert(item.id.clone(), item).is_none()
@@ -186,6 +218,23 @@ impl Content {
             Proof::Bundle(bytes) => Self::SigstoreBundle {
                 subject,
                 bundle: Base64::encode_string(bytes),
+            },
+            Proof::OpenPgp(bytes) => Self::Openpgp {
+                subject,
+                signature: Base64::encode_string(bytes),
+            },
+            Proof::Minisign(bytes) => Self::Minisign {
+                subject,
+                signature: Base64::encode_string(bytes),
+            },
+            Proof::Git(objects) => Self::Git {
+                subject,
+                tags: objects
+                    .tags
+                    .iter()
+                    .map(|tag| Base64::encode_string(tag))
+                    .collect(),
+                commit: objects.commit.as_deref().map(Base64::encode_string),
             },
         }
     }
@@ -239,6 +288,31 @@ impl Content {
                 subject,
                 Proof::Bundle(decode("bundle", &bundle, bundle::MAX_BUNDLE)?),
             ),
+            Self::Openpgp { subject, signature } => (
+                subject,
+                Proof::OpenPgp(decode("signature", &signature, openpgp::MAX_PROOF)?),
+            ),
+            Self::Minisign { subject, signature } => (
+                subject,
+                Proof::Minisign(decode("signature", &signature, minisign::MAX_PROOF)?),
+            ),
+            Self::Git {
+                subject,
+                tags,
+                commit,
+            } => {
+                if tags.len() > git::MAX_TAGS {
+                    return Err(format!("`tags` has more than {} entries", git::MAX_TAGS));
+                }
+                let tags = tags
+                    .iter()
+                    .map(|tag| decode("tags", tag, git::MAX_OBJECT))
+                    .collect::<Result<_, _>>()?;
+                let commit = commit
+                    .map(|commit| decode("commit", &commit, git::MAX_OBJECT))
+                    .transpose()?;
+                (subject, Proof::Git(git::Objects { tags, commit }))
+            }
         };
         Ok(Item { id, subject, proof })
     }

@@ -5,7 +5,11 @@ use std::collections::BTreeMap;
 use futures_util::stream::{self, StreamExt as _};
 use jiff::Timestamp;
 
-use super::{AT_ONCE, Build, Memory, known_digest, place, subject};
+use super::{
+    AT_ONCE, Build, Memory, known_digest, place,
+    prove::{At, prove},
+    subject,
+};
 use crate::{
     digest::Digest,
     fetch::{Fetch, GitSource, MountKind, Network, Origin, Plan, Platform, RunStep, Source},
@@ -221,37 +225,11 @@ pub(super) async fn known_image<R: Resolve>(
         }
     };
     let pin = Pin::Digest(digest.clone());
-    let mut verdict = build
-        .policy
-        .judge(&subject, &pin, build.evidence, build.now);
-    let mut problem = None;
-    if !build.locked && build.policy.needs_signatures(&subject, build.now) {
-        // What a cache has may be from before the image was signed.
-        for fresh in [false, true] {
-            if !verdict.is_refused() {
-                break;
-            }
-            problem = None;
-            match resolver.signatures(reference, &digest, fresh).await {
-                Ok(proofs) => {
-                    // Another layer may have been convinced by what is in the file.
-                    let mut live = build.evidence.clone();
-                    for proof in proofs {
-                        live.insert(digest.clone(), proof);
-                    }
-                    verdict = build.policy.judge(&subject, &pin, &live, build.now);
-                }
-                Err(ResolveError::Offline) => break,
-                Err(ResolveError::Failed { cause, next }) => {
-                    problem = Some((
-                        Kind::Unverified,
-                        format!("its signatures cannot be fetched: {cause}"),
-                        next,
-                    ));
-                }
-            }
-        }
-    }
+    let at = At::Image {
+        reference,
+        digest: &digest,
+    };
+    let (verdict, problem) = prove(build, resolver, &subject, &pin, at).await;
     Judged {
         pin: Some((pin, source)),
         verdict: Some(verdict),
@@ -349,15 +327,17 @@ async fn file<R: Resolve>(
             "use the SHA-256 digest of the file",
         );
     }
-    let pin = Pin::Digest(digest);
-    let verdict = build
-        .policy
-        .judge(&subject, &pin, build.evidence, build.now);
+    let pin = Pin::Digest(digest.clone());
+    let at = At::File {
+        url,
+        digest: &digest,
+    };
+    let (verdict, problem) = prove(build, resolver, &subject, &pin, at).await;
     Judged {
         pin: Some((pin, source)),
         verdict: Some(verdict),
         image: None,
-        problem: None,
+        problem,
     }
 }
 
@@ -367,7 +347,7 @@ async fn git<R: Resolve>(
     source: &GitSource,
     in_trigger: bool,
 ) -> Judged {
-    let subject = match Subject::git(&source.remote) {
+    let subject = match Subject::git(&source.remote, &source.reference) {
         Ok(subject) => subject,
         Err(error) => {
             return Judged::refused(
@@ -422,15 +402,17 @@ async fn git<R: Resolve>(
             "correct the one that is wrong: the commit in the Dockerfile, or the lock",
         );
     }
-    let pin = Pin::Commit(commit);
-    let verdict = build
-        .policy
-        .judge(&subject, &pin, build.evidence, build.now);
+    let pin = Pin::Commit(commit.clone());
+    let at = At::Commit {
+        source,
+        commit: &commit,
+    };
+    let (verdict, problem) = prove(build, resolver, &subject, &pin, at).await;
     Judged {
         pin: Some((pin, from)),
         verdict: Some(verdict),
         image: None,
-        problem: None,
+        problem,
     }
 }
 

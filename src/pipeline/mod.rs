@@ -9,6 +9,7 @@
 
 mod edits;
 mod judge;
+mod prove;
 #[cfg(test)]
 mod tests;
 
@@ -41,6 +42,8 @@ const MAX_FETCHES: usize = 2_000;
 /// itself ends at some hundred layers.
 const MAX_STAGES: usize = 1_000;
 const MAX_INSTRUCTIONS: usize = 20_000;
+/// How many characters of what is wrong with a Dockerfile are shown.
+const MAX_CAUSE: usize = 500;
 /// How many questions are asked of the world at the same time.
 pub(crate) const AT_ONCE: usize = 16;
 
@@ -252,25 +255,57 @@ async fn collect<R: Resolve>(
 }
 
 fn too_large(build: &Build<'_>) -> Option<Finding> {
-    let instructions = build.dockerfile.instructions().len();
-    let stages = build
-        .dockerfile
-        .instructions()
-        .filter(|node| node.kind() == Keyword::From)
-        .count();
-    let cause = if stages > MAX_STAGES {
-        format!("it has {stages} stages, and at most {MAX_STAGES} are read")
-    } else if instructions > MAX_INSTRUCTIONS {
-        format!("it has {instructions} instructions, and at most {MAX_INSTRUCTIONS} are read")
-    } else {
-        return None;
+    let stages = || {
+        let all = build.dockerfile.instructions();
+        all.filter(|node| node.kind() == Keyword::From)
     };
-    Some(whole_file(
-        build,
-        "the Dockerfile",
+    let (first, cause) = if let Some(node) = stages().nth(MAX_STAGES) {
+        let count = stages().count();
+        let cause = format!("it has {count} stages, and at most {MAX_STAGES} are read");
+        (node, cause)
+    } else {
+        let node = build.dockerfile.instructions().nth(MAX_INSTRUCTIONS)?;
+        let count = build.dockerfile.instructions().count();
+        let cause = format!("it has {count} instructions, and at most {MAX_INSTRUCTIONS} are read");
+        (node, cause)
+    };
+    let (start, end) = first.lines();
+    Some(Finding {
+        place: Some(Place::lines(line(start), line(end))),
+        ..whole_file(
+            build,
+            "the Dockerfile",
+            cause,
+            "divide it into several builds",
+        )
+    })
+}
+
+/// The finding for a Dockerfile that cannot be read or planned.
+#[must_use]
+pub fn unreadable(file: &str, error: &fetch::Error) -> Finding {
+    // It may quote a word as long as the file.
+    let cause = error.to_string();
+    let cause = match cause.char_indices().nth(MAX_CAUSE) {
+        Some((end, _)) => format!("{} ...", cause.get(..end).unwrap_or_default()),
+        None => cause,
+    };
+    let (start, end) = error.lines;
+    Finding {
+        kind: Kind::Dockerfile,
+        file: file.to_owned(),
+        place: Some(
+            Place::lines(line(start), line(end)).with_span(error.span.start..error.span.end),
+        ),
+        subject: String::new(),
         cause,
-        "divide it into several builds",
-    ))
+        next: "correct the line; the grammar is that of BuildKit v0.32 (docker/dockerfile 1.26)"
+            .into(),
+    }
+}
+
+fn line(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 /// A finding about no line.

@@ -6,9 +6,9 @@ use super::*;
 use crate::{
     dockerfile::Dockerfile,
     fetch::GitSource,
-    policy::{Layer, LocalFolder},
+    policy::{Layer, LocalFolder, Unchecked},
     resolve::{Commit, Offline},
-    verify::Proof,
+    verify::{Proof, Signer, git::Objects},
 };
 
 const ACCEPT: &str = r#"
@@ -102,6 +102,24 @@ impl Resolve for World {
         _: bool,
     ) -> Result<Vec<Proof>, ResolveError> {
         Ok(Vec::new())
+    }
+
+    async fn small_file(&self, _: &str, _: usize) -> Result<Vec<u8>, ResolveError> {
+        Err(ResolveError::Offline)
+    }
+
+    async fn over_bytes(
+        &self,
+        _: &str,
+        _: &Digest,
+        _: &[Unchecked],
+        _: Timestamp,
+    ) -> Result<Vec<Result<Signer, String>>, ResolveError> {
+        Err(ResolveError::Offline)
+    }
+
+    async fn objects(&self, _: &GitSource, _: &str) -> Result<Objects, ResolveError> {
+        Err(ResolveError::Offline)
     }
 }
 
@@ -770,9 +788,12 @@ fn a_file_that_fetches_without_end_is_refused_before_anybody_is_asked() {
 
 #[test]
 fn a_file_that_the_stock_frontend_could_not_convert_is_refused() {
-    for file in [
-        "FROM scratch\n".repeat(MAX_STAGES + 1),
-        format!("FROM scratch\n{}", "ENV a=b\n".repeat(MAX_INSTRUCTIONS)),
+    for (file, line) in [
+        ("FROM scratch\n".repeat(MAX_STAGES + 2), MAX_STAGES + 1),
+        (
+            format!("FROM scratch\n{}", "ENV a=b\n".repeat(MAX_INSTRUCTIONS)),
+            MAX_INSTRUCTIONS + 1,
+        ),
     ] {
         let out = outcome(
             &file,
@@ -783,7 +804,8 @@ fn a_file_that_the_stock_frontend_could_not_convert_is_refused() {
             },
             &World::default(),
         );
-        assert_eq!(kinds(&out), [(Kind::Unsupported, 0)]);
+        let line = u32::try_from(line).unwrap();
+        assert_eq!(kinds(&out), [(Kind::Unsupported, line)]);
     }
     assert_eq!(kinds(&accepting(&"FROM scratch\n".repeat(MAX_STAGES))), []);
 }

@@ -4,22 +4,15 @@ use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
 use super::{
     Policy,
+    demand::{Acceptance, Demand, ProofAt, SignedBy},
     glob::matches_text,
-    read::{Acceptance, Demand, Grant, Layer, MAX_COMMAND, Rule, split_tag},
+    proofs::{self, Fixed, Unchecked, Wanted},
+    read::{Grant, Layer, MAX_COMMAND, Rule, split_tag},
     url::{self, UrlError},
     verdict::{By, Passed, Refusal, RuleAt, Verdict},
 };
-use crate::{
-    digest::Digest,
-    lock::Evidence,
-    reference::ImageReference,
-    verify::{self, Artifact, TrustedKey},
-};
+use crate::{digest::Digest, lock::Evidence, reference::ImageReference, verify::git::Signed};
 
-/// Most pieces of evidence looked at for one digest, so that a registry full of signatures costs bounded time.
-const MAX_TRIED: usize = 64;
-/// Most failures listed in a refusal.
-const MAX_LISTED: usize = 8;
 /// How long the acceptance proposed in a refusal lasts, in days.
 const PROPOSED_DAYS: i64 = 90;
 
@@ -35,7 +28,11 @@ enum Name {
     },
     Layout(String),
     Http(String),
-    Git(String),
+    Git {
+        remote: String,
+        /// As the Dockerfile names it.
+        reference: String,
+    },
 }
 
 impl Subject {
@@ -64,19 +61,38 @@ impl Subject {
         Ok(Self(Name::Http(url::http(url)?)))
     }
 
-    /// A git repository, by its remote URL without fragment.
+    /// A git repository, by its remote URL without fragment, and the tag, branch or commit that is asked for: nothing for
+    /// the default branch.
     ///
     /// # Errors
     /// A remote that cannot be judged.
-    pub fn git(remote: &str) -> Result<Self, UrlError> {
-        Ok(Self(Name::Git(url::git(remote)?)))
+    pub fn git(remote: &str, reference: &str) -> Result<Self, UrlError> {
+        Ok(Self(Name::Git {
+            remote: url::git(remote)?,
+            reference: reference.to_owned(),
+        }))
+    }
+
+    /// This, fixed to `pin`; `None` if the pin is of another kind.
+    fn fixed<'a>(&'a self, pin: &'a Pin) -> Option<Fixed<'a>> {
+        match (pin, &self.0) {
+            (Pin::Digest(digest), Name::Image { .. } | Name::Layout(_)) => Some(Fixed::Image {
+                digest,
+                repository: self.repository(),
+            }),
+            (Pin::Digest(digest), Name::Http(url)) => Some(Fixed::File { digest, url }),
+            (Pin::Commit(commit), Name::Git { reference, .. }) if is_commit(commit) => {
+                Some(Fixed::Commit { commit, reference })
+            }
+            _ => None,
+        }
     }
 
     fn kind(&self) -> &'static str {
         match &self.0 {
             Name::Image { .. } | Name::Layout(_) => "image",
             Name::Http(_) => "http",
-            Name::Git(_) => "git",
+            Name::Git { .. } => "git",
         }
     }
 
@@ -84,7 +100,7 @@ impl Subject {
     fn pattern(&self) -> &str {
         match &self.0 {
             Name::Image { repository, .. } => repository,
-            Name::Layout(name) | Name::Http(name) | Name::Git(name) => name,
+            Name::Layout(name) | Name::Http(name) | Name::Git { remote: name, .. } => name,
         }
     }
 
@@ -109,7 +125,7 @@ impl Subject {
                 rule.at.pattern.starts_with("oci-layout://") && rule.glob.matches(name)
             }),
             Name::Http(name) => layer.http.iter().find(|rule| rule.glob.matches(name)),
-            Name::Git(name) => layer.git.iter().find(|rule| rule.glob.matches(name)),
+            Name::Git { remote, .. } => layer.git.iter().find(|rule| rule.glob.matches(remote)),
         }
     }
 }
@@ -148,18 +164,49 @@ pub enum Replaced {
 }
 
 impl Policy {
-    /// Whether [`judge`](Self::judge) needs signatures: they are worth fetching if no layer refuses anyway and one asks for them.
+    /// The proofs that [`judge`](Self::judge) needs, each once. They are worth fetching if no layer refuses anyway: then there
+    /// are none.
     #[must_use]
-    pub fn needs_signatures(&self, subject: &Subject, now: Timestamp) -> bool {
-        let mut wanted = false;
+    pub fn wanted(&self, subject: &Subject, now: Timestamp) -> Vec<Wanted> {
+        let mut all = Vec::new();
         for layer in &self.layers {
             match subject.rule(layer).map(|rule| &rule.then) {
-                Some(Demand::Signed { .. }) => wanted = true,
+                Some(Demand::Signed(demand)) => {
+                    let wanted = proofs::wanted(demand, subject.pattern());
+                    if !all.contains(&wanted) {
+                        all.push(wanted);
+                    }
+                }
                 Some(Demand::Accepted(acceptance)) if !expired(acceptance, now) => {}
-                _ => return false,
+                _ => return Vec::new(),
             }
         }
-        wanted
+        all
+    }
+
+    /// The signatures that only somebody with the file's bytes can check, and that could make a difference.
+    #[must_use]
+    pub fn unchecked(
+        &self,
+        subject: &Subject,
+        pin: &Pin,
+        evidence: &Evidence,
+        now: Timestamp,
+    ) -> Vec<Unchecked> {
+        let mut all = Vec::new();
+        let Some(fixed) = subject.fixed(pin) else {
+            return all;
+        };
+        for layer in &self.layers {
+            if let Some(Demand::Signed(demand)) = subject.rule(layer).map(|rule| &rule.then) {
+                for pair in proofs::unchecked(fixed, demand, evidence, now) {
+                    if !all.contains(&pair) {
+                        all.push(pair);
+                    }
+                }
+            }
+        }
+        all
     }
 
     /// The refusal of `subject` whatever it is fixed to and whoever signed it, if there is one: a layer has no rule for
@@ -174,7 +221,7 @@ impl Policy {
                     Demand::Accepted(acceptance) => {
                         accepted(layer, &rule.at, acceptance, now).err()
                     }
-                    Demand::Signed { .. } => None,
+                    Demand::Signed(_) => None,
                 },
             })
             .collect();
@@ -199,40 +246,21 @@ impl Policy {
                 cause,
                 next,
             };
-            let digest = match (pin, &subject.0) {
-                (Pin::Digest(digest), Name::Image { .. } | Name::Layout(_) | Name::Http(_)) => {
-                    Some(digest)
-                }
-                (Pin::Commit(commit), Name::Git(_)) if is_commit(commit) => None,
-                _ => {
-                    return Err(refused(
-                        "it is fixed by neither a digest nor a full commit".to_owned(),
-                        "report this: an internal check failed".to_owned(),
-                    ));
-                }
+            let Some(fixed) = subject.fixed(pin) else {
+                return Err(refused(
+                    "it is fixed by neither a digest nor a full commit".to_owned(),
+                    "report this: an internal check failed".to_owned(),
+                ));
             };
-            match (&rule.then, digest) {
-                (Demand::Accepted(acceptance), _) => accepted(layer, &rule.at, acceptance, now),
-                (Demand::Signed { keys, signed_as }, Some(digest)) => {
-                    let repository = signed_as.as_deref().or(subject.repository());
-                    let artifact = Artifact::Image { digest, repository };
-                    let by = signed(&artifact, keys, evidence, now).map_err(|cause| {
-                        let names: Vec<_> = keys.iter().map(|key| format!("`{}`", key.name)).collect();
-                        refused(
-                            cause,
-                            format!(
-                                "have {} signed with cosign by {}, or use a digest that is; a mirrored image needs `signed-as` in the rule",
-                                subject.pattern(),
-                                names.join(" or "),
-                            ),
-                        )
-                    })?;
-                    Ok(Passed { layer: layer.file.clone(), rule: rule.at.clone(), by })
-                }
-                (Demand::Signed { .. }, None) => Err(refused(
-                    "this build cannot verify signatures of git commits".to_owned(),
-                    "accept the commit by `accept = \"digest\"`".to_owned(),
-                )),
+            match &rule.then {
+                Demand::Accepted(acceptance) => accepted(layer, &rule.at, acceptance, now),
+                Demand::Signed(demand) => proofs::signed(fixed, demand, evidence, now)
+                    .map(|by| Passed {
+                        layer: layer.file.clone(),
+                        rule: rule.at.clone(),
+                        by,
+                    })
+                    .map_err(|cause| refused(cause, sign_it(subject, demand))),
             }
         }))
     }
@@ -319,7 +347,7 @@ impl Policy {
                 (None, Replaced::Base) => Some(Err(self.no_rule(layer, &subject, now))),
                 (Some(rule), _) => Some(match &rule.then {
                     Demand::Accepted(acceptance) => accepted(layer, &rule.at, acceptance, now),
-                    Demand::Signed { .. } => Err(Refusal {
+                    Demand::Signed(_) => Err(Refusal {
                         layer: layer.file.clone(),
                         rule: Some(rule.at.clone()),
                         cause: format!(
@@ -378,43 +406,27 @@ impl Policy {
     }
 }
 
-fn signed(
-    artifact: &Artifact<'_>,
-    keys: &[TrustedKey],
-    evidence: &Evidence,
-    now: Timestamp,
-) -> Result<By, String> {
-    let mut failures: Vec<String> = Vec::new();
-    let mut tried: usize = 0;
-    for item in evidence.of(artifact.digest()) {
-        if tried == MAX_TRIED {
-            failures.push(format!(
-                "only the first {MAX_TRIED} pieces of evidence were looked at"
-            ));
-            break;
+/// What to do about something that is not signed as it should be.
+fn sign_it(subject: &Subject, demand: &SignedBy) -> String {
+    let names: Vec<_> = demand
+        .keys
+        .iter()
+        .map(|key| format!("`{}`", key.name))
+        .collect();
+    let (what, by) = (subject.pattern(), names.join(" or "));
+    match demand.at {
+        ProofAt::Registry { .. } => format!(
+            "have {what} signed with cosign by {by}, or use a digest that is; a mirrored image needs `signed-as` in the rule"
+        ),
+        ProofAt::Beside { .. } => format!(
+            "compare the file with the publisher's; if it is right, have it signed by {by}, or correct `signature` in the rule"
+        ),
+        ProofAt::Repository(Signed::Tag) => {
+            format!("name a tag of {what} that is signed by {by}")
         }
-        tried = tried.saturating_add(1);
-        match verify::verify(artifact, item.proof(), keys, now) {
-            Ok((trusted, signer)) => {
-                return Ok(By::Signature {
-                    key: trusted.name.clone(),
-                    signer,
-                    kind: item.proof().kind(),
-                    evidence: item.id().clone(),
-                });
-            }
-            Err(failure) => {
-                let failure = failure.to_string();
-                if !failures.contains(&failure) && failures.len() < MAX_LISTED {
-                    failures.push(failure);
-                }
-            }
+        ProofAt::Repository(Signed::Commit) => {
+            format!("name a commit of {what} that is signed by {by}")
         }
-    }
-    if failures.is_empty() {
-        Err(format!("no signature of {} was found", artifact.digest()))
-    } else {
-        Err(failures.join("\n"))
     }
 }
 

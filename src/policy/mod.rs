@@ -4,9 +4,12 @@
 //! every one. Within a layer the first rule in the file whose `match` covers the fetch decides, and what no rule covers
 //! is refused. Verdicts are pure functions of policy, fetch, evidence and time. The file's form is described in `docs/policy.md`.
 
+mod demand;
 mod files;
 pub(crate) mod glob;
 mod judge;
+mod keys;
+mod proofs;
 mod read;
 pub(crate) mod strict;
 pub mod url;
@@ -14,6 +17,7 @@ mod verdict;
 
 pub use files::{Files, LocalFolder, relative};
 pub use judge::{Pin, Replaced, RunNeeds, Subject};
+pub use proofs::{Unchecked, Wanted, commit_subject};
 pub use read::{Layer, files_needed};
 pub use strict::FileError as PolicyError;
 pub use verdict::{By, Passed, Refusal, RuleAt, Verdict};

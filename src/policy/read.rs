@@ -1,29 +1,20 @@
 //! `verified.toml` into a [`Layer`].
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use jiff::civil::Date;
+use std::collections::BTreeMap;
 
 use super::{
-    files::{Files, relative},
+    demand::{self, Acceptance, Demand, acceptance},
+    files::Files,
     glob::{Glob, MAX_PATTERN},
-    strict::{FileError, Source, Spanned, Table, shown},
+    keys,
+    strict::{FileError, Source, Spanned, Table},
     url,
     verdict::RuleAt,
 };
-use crate::{
-    reference::ImageReference,
-    verify::{Key, MAX_KEY_BYTES, PublicKey, TrustedKey},
-};
+use crate::reference::ImageReference;
 
 /// Longest `match` of a run rule, in bytes.
 pub(super) const MAX_COMMAND: usize = 64 * 1024;
-/// Longest `reason`, in bytes.
-const MAX_REASON: usize = 1000;
-
-const LATER_KEY: &str = "a later version reads this kind of key; this build verifies cosign public keys (`cosign = \"keys/name.pub\"`)";
-const LATER_RULE: &str = "a later version reads it; this build verifies signatures of images only, for others there is `accept = \"digest\"`";
-
 /// The rules of one policy file.
 #[derive(Clone, Debug)]
 pub struct Layer {
@@ -44,25 +35,6 @@ pub(super) struct Rule<T> {
     pub at: RuleAt,
     pub glob: Glob,
     pub then: T,
-}
-
-/// What a fetch must show.
-#[derive(Clone, Debug)]
-pub(super) enum Demand {
-    /// A signature by one of the keys; `signed_as` is the repository it must name instead of the one fetched from.
-    Signed {
-        keys: Vec<TrustedKey>,
-        signed_as: Option<String>,
-    },
-    /// Nothing but its digest.
-    Accepted(Acceptance),
-}
-
-/// Why something unproven is allowed, and how long.
-#[derive(Clone, Debug)]
-pub(super) struct Acceptance {
-    pub reason: String,
-    pub until: Date,
 }
 
 /// What a RUN step may have.
@@ -91,41 +63,17 @@ impl Layer {
             ],
             &[],
         )?;
-        let mut keys = BTreeMap::new();
-        for (name, from, span) in key_sources(&top)? {
-            let pem = match from {
-                KeySource::Inline(pem) => pem,
-                KeySource::Path(path) => {
-                    let bytes = files.read(&path, MAX_KEY_BYTES).map_err(|error| {
-                        top.error(
-                            span.clone(),
-                            format!("the key file `{}` cannot be read: {error}", shown(&path)),
-                        )
-                    })?;
-                    String::from_utf8(bytes).map_err(|_| {
-                        top.error(
-                            span.clone(),
-                            format!(
-                                "the key file `{}` is not text; wanted is a PEM block",
-                                shown(&path)
-                            ),
-                        )
-                    })?
-                }
-            };
-            let key =
-                PublicKey::from_pem(&pem).map_err(|error| top.error(span, error.to_string()))?;
-            let key = Key::Sigstore(key.into());
-            keys.insert(name.clone(), TrustedKey { name, key });
-        }
+        let keys = keys::read(&top, files)?;
         Ok(Self {
             file: file.to_owned(),
             locked: top.boolean("locked")?.is_some_and(|locked| locked.value),
             images: rules(&top, "image", image_pattern, |table| {
-                image_demand(table, &keys)
+                demand::image(table, &keys)
             })?,
-            http: rules(&top, "http", http_pattern, plain_demand)?,
-            git: rules(&top, "git", git_pattern, plain_demand)?,
+            http: rules(&top, "http", http_pattern, |table| {
+                demand::http(table, &keys)
+            })?,
+            git: rules(&top, "git", git_pattern, |table| demand::git(table, &keys))?,
             runs: rules(&top, "run", command_pattern, grant)?,
             caches: rules(&top, "cache", size, |table| {
                 table.only(&["match", "reason", "until"], &[])?;
@@ -155,58 +103,10 @@ impl Layer {
 pub fn files_needed(bytes: &[u8], file: &str) -> Result<Vec<String>, FileError> {
     let source = Source::new(bytes, file)?;
     let document = source.document("policy")?;
-    let mut paths = BTreeSet::new();
-    for (_, from, _) in key_sources(&Table::top(&source, document.as_table()))? {
-        if let KeySource::Path(path) = from {
-            paths.insert(path);
-        }
-    }
-    Ok(paths.into_iter().collect())
-}
-
-enum KeySource {
-    Inline(String),
-    Path(String),
-}
-
-type NamedKey = (String, KeySource, std::ops::Range<usize>);
-
-fn key_sources(top: &Table<'_>) -> Result<Vec<NamedKey>, FileError> {
-    let mut sources = Vec::new();
-    for (name, table) in top.named_tables("keys")? {
-        let later = [
-            "openpgp",
-            "fingerprint",
-            "issuer",
-            "identity",
-            "minisign",
-            "signify",
-            "ssh",
-            "notation",
-            "x509",
-        ];
-        table.only(&["cosign"], &later.map(|key| (key, LATER_KEY)))?;
-        if name.is_empty() {
-            return Err(table.error(table.span.clone(), "a key's name is not empty".to_owned()));
-        }
-        let cosign = table.required_string(
-            "cosign",
-            "give the path of a cosign public key, or its PEM block",
-        )?;
-        let from = if cosign.value.trim_start().starts_with("-----BEGIN ") {
-            KeySource::Inline(cosign.value.to_owned())
-        } else {
-            relative(cosign.value).map_err(|why| {
-                table.error(
-                    cosign.span.clone(),
-                    format!("`{}`: {why}", shown(cosign.value)),
-                )
-            })?;
-            KeySource::Path(cosign.value.to_owned())
-        };
-        sources.push((name, from, cosign.span));
-    }
-    Ok(sources)
+    let mut paths = keys::paths(&Table::top(&source, document.as_table()))?;
+    paths.sort();
+    paths.dedup();
+    Ok(paths)
 }
 
 fn rules<T>(
@@ -218,9 +118,9 @@ fn rules<T>(
     let mut rules = Vec::new();
     let mut lines: BTreeMap<&str, usize> = BTreeMap::new();
     for table in top.tables(kind)? {
-        let then = read(&table)?;
         let Spanned { value, span } =
             table.required_string("match", "it says what the rule is for")?;
+        let then = read(&table)?;
         check(value).map_err(|why| table.error(span.clone(), why))?;
         if let Some(line) = lines.insert(value, table.line()) {
             return Err(table.error(
@@ -239,104 +139,6 @@ fn rules<T>(
         });
     }
     Ok(rules)
-}
-
-fn image_demand(
-    table: &Table<'_>,
-    keys: &BTreeMap<String, TrustedKey>,
-) -> Result<Demand, FileError> {
-    table.only(
-        &[
-            "match",
-            "signed-by",
-            "signed-as",
-            "accept",
-            "reason",
-            "until",
-        ],
-        &[],
-    )?;
-    let Some(names) = table.strings("signed-by")? else {
-        if table.has("signed-as") {
-            return Err(table.misplaced("signed-as", "it belongs to `signed-by`"));
-        }
-        return accepted(
-            table,
-            "say `signed-by = [\"key name\"]`, or `accept = \"digest\"` with `reason` and `until`",
-        );
-    };
-    for key in ["accept", "reason", "until"] {
-        if table.has(key) {
-            return Err(table.misplaced(key, "a rule has either `signed-by` or `accept`, and `reason` and `until` belong to `accept`"));
-        }
-    }
-    if names.is_empty() {
-        return Err(table.misplaced(
-            "signed-by",
-            "an empty list allows nothing; name at least one key",
-        ));
-    }
-    let mut trusted = Vec::new();
-    for name in names {
-        let Some(key) = keys.get(name.value) else {
-            let known: Vec<_> = keys.keys().map(|key| format!("`{key}`")).collect();
-            let known = if known.is_empty() {
-                "none".to_owned()
-            } else {
-                known.join(", ")
-            };
-            return Err(table.error(
-                name.span,
-                format!(
-                    "no key is called `{}`; there are: {known}. Add [keys.NAME]",
-                    shown(name.value)
-                ),
-            ));
-        };
-        trusted.push(key.clone());
-    }
-    let signed_as = match table.string("signed-as")? {
-        None => None,
-        Some(text) => match ImageReference::parse(text.value) {
-            Ok(image) if image.repository() == text.value => Some(text.value.to_owned()),
-            Ok(image) => {
-                return Err(table.error(
-                    text.span,
-                    format!(
-                        "`signed-as` is a repository in its full form: \"{}\"",
-                        image.repository()
-                    ),
-                ));
-            }
-            Err(error) => return Err(table.error(text.span, format!("`signed-as`: {error}"))),
-        },
-    };
-    Ok(Demand::Signed {
-        keys: trusted,
-        signed_as,
-    })
-}
-
-fn plain_demand(table: &Table<'_>) -> Result<Demand, FileError> {
-    let later = [
-        "signed-by",
-        "checksums",
-        "signature",
-        "signed",
-        "attestation",
-    ];
-    table.only(
-        &["match", "accept", "reason", "until"],
-        &later.map(|key| (key, LATER_RULE)),
-    )?;
-    accepted(table, "say `accept = \"digest\"` with `reason` and `until`")
-}
-
-fn accepted(table: &Table<'_>, else_say: &str) -> Result<Demand, FileError> {
-    match table.choice("accept", &["digest"])? {
-        Some(_) => Ok(Demand::Accepted(acceptance(table)?)),
-        None => Err(table.missing("accept", else_say)),
-    }
 }
 
 fn grant(table: &Table<'_>) -> Result<Grant, FileError> {
@@ -363,30 +165,6 @@ fn grant(table: &Table<'_>) -> Result<Grant, FileError> {
             "a run rule gives something: `network`, `security`, `ssh` or `devices`",
         ))
     }
-}
-
-fn acceptance(table: &Table<'_>) -> Result<Acceptance, FileError> {
-    let reason = table.required_string(
-        "reason",
-        "say why this is acceptable, for those who review it",
-    )?;
-    let text = reason.value.trim();
-    if text.is_empty() || text.len() > MAX_REASON || text.chars().any(char::is_control) {
-        return Err(table.error(
-            reason.span,
-            format!("`reason` is one line of 1 to {MAX_REASON} bytes"),
-        ));
-    }
-    let until = table.date("until")?.ok_or_else(|| {
-        table.missing(
-            "until",
-            "say the last day on which the rule holds, for example until = 2027-06-01",
-        )
-    })?;
-    Ok(Acceptance {
-        reason: text.to_owned(),
-        until: until.value,
-    })
 }
 
 fn size(pattern: &str) -> Result<(), String> {

@@ -9,29 +9,37 @@
 //! | file: SHA-256 | `ResolveSourceMeta` | download as a source, hash in a step without network |
 //! | git: commit | `ResolveSourceMeta` | fetch as a source with `.git`, read `HEAD` |
 //! | image: signatures | a step with network | the same |
+//! | file: signatures | download as a source, check in a step without network | the same |
+//! | git: tag and commit | fetch as a source with `.git`, read in a step without network | the same |
 //!
 //! Steps are cached by BuildKit, so a warm build asks nothing twice.
 
 use std::{path::PathBuf, time::Duration};
 
+use jiff::Timestamp;
+
 use super::{
-    Commit, Image, Resolve, ResolveError, config, registry::signatures::RawSignature, step,
+    Commit, Image, Resolve, ResolveError, bytes, config, git_dir,
+    registry::signatures::RawSignature, step,
 };
 use crate::{
     digest::Digest,
     fetch::{GitSource, ImageConfig, Platform},
     gateway::{self, Capability, Client, Error, ResolveMode, SolveRequest, SourceQuery},
     llb::{
-        build::{Bind, Command, Git, Graph, Output, SecretFile},
+        build::{Bind, Command, Git, Graph, NewFile, Output, SecretFile},
         definition::Definition,
         ops::NetMode,
     },
+    policy::Unchecked,
     reference::ImageReference,
-    verify::{Proof, cosign},
+    verify::{Proof, Signer, cosign, git::Objects},
 };
 
 /// How long the daemon may take for one question. Registries that never answer must not hold a build for ever.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub const PATIENCE: Duration = Duration::from_secs(60);
+/// How long it may take to fetch something of any size. Whoever builds sees its progress, and can end it.
+pub const TRANSFER: Duration = Duration::from_secs(30 * 60);
 /// Where BuildKit puts the definition of the frontend's own image (v0.10 and newer).
 pub const OWN_IMAGE: &str = "/run/config/buildkit/metadata/frontend.bin";
 /// The client secret that the step which fetches signatures reads, if the client gives it: a Docker `config.json`.
@@ -54,12 +62,20 @@ pub struct BuildKit<'a> {
     pub input_configs: std::collections::BTreeMap<String, ImageConfig>,
 }
 
+/// What a step is given to read.
+#[derive(Default)]
+struct Inputs {
+    graph: Graph,
+    /// Outputs of the graph, and where they are mounted.
+    at: Vec<(Output, &'static str)>,
+}
+
 impl BuildKit<'_> {
     /// Runs our own image as a build step and gives the file `/out/answer` that it wrote.
     async fn step(
         &self,
         arguments: &[&str],
-        input: Option<(Graph, Output)>,
+        inputs: Inputs,
         network: NetMode,
         ignore_cache: bool,
         name: &str,
@@ -74,20 +90,17 @@ impl BuildKit<'_> {
                     .into(),
         })?;
         let own = Definition::decode(&own).map_err(internal)?;
-        let (mut graph, input) = match input {
-            Some((graph, output)) => (graph, Some(output)),
-            None => (Graph::default(), None),
-        };
+        let Inputs { mut graph, at } = inputs;
         let root = graph.import(&own).map_err(internal)?;
         let mut args = vec!["/verified-dockerfile".to_owned(), "internal".to_owned()];
         args.extend(arguments.iter().map(|argument| (*argument).to_owned()));
         let mut command = Command::new(root, args);
         command.network = network;
         command.ignore_cache = ignore_cache;
-        command.binds.extend(input.map(|from| Bind {
+        command.binds.extend(at.into_iter().map(|(from, to)| Bind {
             from: Some(from),
             selector: String::new(),
-            to: "/in".into(),
+            to: to.into(),
             readonly: true,
         }));
         command.binds.push(Bind {
@@ -118,12 +131,12 @@ impl BuildKit<'_> {
     async fn read(&self, definition: Vec<u8>, path: &str) -> Result<Vec<u8>, Error> {
         let result = self
             .client
-            .solve(SolveRequest::definition(definition), PATIENCE)
+            .solve(SolveRequest::definition(definition), TRANSFER)
             .await?;
         match &result.refs {
             gateway::Refs::Single(reference) => {
                 self.client
-                    .read_file(reference, path, MAX_ANSWER, PATIENCE)
+                    .read_file(reference, path, MAX_ANSWER, TRANSFER)
                     .await
             }
             gateway::Refs::Map(_) => Err(Error::Answer {
@@ -149,7 +162,7 @@ impl BuildKit<'_> {
             source,
             ..SourceQuery::default()
         };
-        let meta = self.client.resolve_source_meta(query, PATIENCE).await?;
+        let meta = self.client.resolve_source_meta(query, TRANSFER).await?;
         if meta.source.identifier != identifier {
             return Err(Error::Answer {
                 call: "ResolveSourceMeta",
@@ -271,7 +284,10 @@ impl Resolve for BuildKit<'_> {
         let answer = self
             .step(
                 &["sha256", "/in/file", "/out/answer"],
-                Some((graph, source)),
+                Inputs {
+                    graph,
+                    at: vec![(source, "/in")],
+                },
                 NetMode::None,
                 false,
                 &format!("[verified] hash {url}"),
@@ -310,17 +326,7 @@ impl Resolve for BuildKit<'_> {
             };
         }
         let mut graph = Graph::default();
-        let output = graph
-            .git(
-                &Git {
-                    remote: source.remote.clone(),
-                    commit: source.reference.clone(),
-                    keep_git_dir: true,
-                    ..Git::default()
-                },
-                &format!("[verified] fetch {name}"),
-            )
-            .map_err(internal)?;
+        let output = repository(&mut graph, source)?;
         // BuildKit checks out FETCH_HEAD, so HEAD is detached and holds the commit.
         let head = self
             .read(graph.finish(&output).encode(), ".git/HEAD")
@@ -344,7 +350,7 @@ impl Resolve for BuildKit<'_> {
         let answer = self
             .step(
                 &["fetch-signatures", &asked, "/out/answer"],
-                None,
+                Inputs::default(),
                 NetMode::Unset,
                 fresh,
                 &format!("[verified] fetch signatures of {}", reference.familiar()),
@@ -355,6 +361,103 @@ impl Resolve for BuildKit<'_> {
             step::Answer::Failed { cause, next } => Err(ResolveError::Failed { cause, next }),
         }
     }
+
+    async fn small_file(&self, url: &str, limit: usize) -> Result<Vec<u8>, ResolveError> {
+        let mut graph = Graph::default();
+        let source = graph.http(url, None, "file", &format!("[verified] download {url}"));
+        let definition = graph.finish(&source).encode();
+        let solved = self
+            .client
+            .solve(SolveRequest::definition(definition), TRANSFER)
+            .await
+            .map_err(|error| failed(error, url))?;
+        match &solved.refs {
+            gateway::Refs::Single(reference) => self
+                .client
+                .read_file(reference, "file", limit, TRANSFER)
+                .await
+                .map_err(|error| failed(error, url)),
+            gateway::Refs::Map(_) => Err(internal("one definition has become several results")),
+        }
+    }
+
+    async fn over_bytes(
+        &self,
+        url: &str,
+        digest: &Digest,
+        checks: &[Unchecked],
+        now: Timestamp,
+    ) -> Result<Vec<Result<Signer, String>>, ResolveError> {
+        let request = bytes::Request::new(digest, checks, now);
+        let mut graph = Graph::default();
+        let file = graph.http(
+            url,
+            Some(digest),
+            "file",
+            &format!("[verified] download {url}"),
+        );
+        let written = [NewFile::new("request", request.encode().map_err(internal)?)];
+        let asked = graph
+            .files(&written, &format!("[verified] signatures of {url}"))
+            .map_err(internal)?;
+        let answer = self
+            .step(
+                &[
+                    "check-signatures",
+                    "/in/file",
+                    "/request/request",
+                    "/out/answer",
+                ],
+                Inputs {
+                    graph,
+                    at: vec![(file, "/in"), (asked, "/request")],
+                },
+                NetMode::None,
+                false,
+                &format!("[verified] check signatures of {url}"),
+            )
+            .await?;
+        request.answer(&answer).map_err(internal)
+    }
+
+    async fn objects(&self, source: &GitSource, commit: &str) -> Result<Objects, ResolveError> {
+        let mut graph = Graph::default();
+        let folder = repository(&mut graph, source)?;
+        let name = format!("[verified] read tag and commit of {}", source.remote);
+        let words = [
+            "git-objects",
+            "/in",
+            commit,
+            &source.reference,
+            "/out/answer",
+        ];
+        let inputs = Inputs {
+            graph,
+            at: vec![(folder, "/in")],
+        };
+        let answer = self
+            .step(&words, inputs, NetMode::None, false, &name)
+            .await?;
+        git_dir::read(&answer)
+            .map_err(internal)?
+            .map_err(|cause| ResolveError::Failed {
+                cause,
+                next: "check that the tag or commit exists".to_owned(),
+            })
+    }
+}
+
+/// The repository of `source` at its reference, with its `.git`.
+fn repository(graph: &mut Graph, source: &GitSource) -> Result<Output, ResolveError> {
+    let git = Git {
+        remote: source.remote.clone(),
+        commit: source.reference.clone(),
+        keep_git_dir: true,
+        ..Git::default()
+    };
+    graph
+        .git(&git, &format!("[verified] fetch {}", source.remote))
+        .map_err(internal)
 }
 
 fn proof(signature: RawSignature) -> Proof {

@@ -5,15 +5,20 @@
 
 use std::future::Future;
 
+use jiff::Timestamp;
+
 use crate::{
     digest::Digest,
     fetch::{GitSource, ImageConfig, Platform},
+    policy::Unchecked,
     reference::ImageReference,
-    verify::Proof,
+    verify::{Proof, Signer, git::Objects},
 };
 
 pub mod buildkit;
+pub mod bytes;
 pub mod config;
+pub mod git_dir;
 pub mod registry;
 pub mod step;
 
@@ -87,6 +92,29 @@ pub trait Resolve {
         digest: &Digest,
         fresh: bool,
     ) -> impl Future<Output = Result<Vec<Proof>, ResolveError>>;
+
+    /// The file at `url`, which is a signature or a list of checksums: at most `limit` bytes.
+    fn small_file(
+        &self,
+        url: &str,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<u8>, ResolveError>>;
+
+    /// What came of each of `checks`, in their order, over the bytes of the file at `url`, which has the digest `digest`.
+    fn over_bytes(
+        &self,
+        url: &str,
+        digest: &Digest,
+        checks: &[Unchecked],
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Vec<Result<Signer, String>>, ResolveError>>;
+
+    /// The commit `commit` of `source` and the tags from its reference to it, as objects.
+    fn objects(
+        &self,
+        source: &GitSource,
+        commit: &str,
+    ) -> impl Future<Output = Result<Objects, ResolveError>>;
 }
 
 /// Asks nobody: everything must be in the lock.
@@ -116,6 +144,24 @@ impl Resolve for Offline {
         _: &Digest,
         _: bool,
     ) -> Result<Vec<Proof>, ResolveError> {
+        Err(ResolveError::Offline)
+    }
+
+    async fn small_file(&self, _: &str, _: usize) -> Result<Vec<u8>, ResolveError> {
+        Err(ResolveError::Offline)
+    }
+
+    async fn over_bytes(
+        &self,
+        _: &str,
+        _: &Digest,
+        _: &[Unchecked],
+        _: Timestamp,
+    ) -> Result<Vec<Result<Signer, String>>, ResolveError> {
+        Err(ResolveError::Offline)
+    }
+
+    async fn objects(&self, _: &GitSource, _: &str) -> Result<Objects, ResolveError> {
         Err(ResolveError::Offline)
     }
 }

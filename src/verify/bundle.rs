@@ -164,7 +164,7 @@ pub fn verify(
         (Some(envelope), None, Artifact::File { digest, .. }) if key.claim != Claim::Signature => {
             attested(digest, bytes, envelope, key, at)
         }
-        (Some(_), None, Artifact::File { .. }) => {
+        (Some(_), None, Artifact::File { .. } | Artifact::Git(_)) => {
             Err(content_type("dsseEnvelope", "messageSignature"))
         }
         (None, Some(message), Artifact::File { digest, content })

@@ -5,7 +5,7 @@
 //! ```text
 //! untrusted comment: signature from minisign secret key
 //! base64 of: ED, key number, Ed25519 signature over BLAKE2b-512(file)
-//! trusted comment: timestamp:1795366383	file:release.bin	hashed
+//! trusted comment: timestamp:1795366383<tab>file:release.bin<tab>hashed
 //! base64 of: Ed25519 signature over the first signature and the trusted comment
 //! ```
 //!

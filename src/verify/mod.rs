@@ -8,6 +8,9 @@
 //! | --- | --- | --- |
 //! | cosign's older `.sig` payload | [`cosign`] | image digest and repository |
 //! | Sigstore bundle | [`bundle`] | image digest; or a file's bytes or digest |
+//! | OpenPGP signature | [`openpgp`] | a file's bytes |
+//! | minisign signature | [`minisign`] | a file's bytes |
+//! | git's signed tags and commits | [`git`] | the commit, and the tag's name |
 //!
 //! A signature is checked over the exact bytes before anything in them is believed.
 
@@ -23,15 +26,22 @@ use jiff::Timestamp;
 use crate::digest::Digest;
 
 pub mod bundle;
+pub mod checksums;
 pub mod cosign;
+pub mod git;
 pub mod json;
 mod key;
 pub mod minisign;
 mod numbered;
+pub mod openpgp;
+pub mod signify;
 pub mod sigstore;
+pub mod ssh;
 mod stream;
+mod written;
 
 pub use key::{KeyError, MAX_KEY_BYTES, PublicKey};
+pub use written::Written;
 
 /// What a proof must be about.
 #[derive(Clone, Copy, Debug)]
@@ -50,16 +60,8 @@ pub enum Artifact<'a> {
         /// All of the file, needed by signatures over bytes rather than over a digest.
         content: Option<&'a dyn Content>,
     },
-}
-
-impl Artifact<'_> {
-    /// The digest that the build uses.
-    #[must_use]
-    pub fn digest(&self) -> &Digest {
-        match self {
-            Self::Image { digest, .. } | Self::File { digest, .. } => digest,
-        }
-    }
+    /// What git checks out.
+    Git(git::Checkout<'a>),
 }
 
 /// A file's bytes, read from the start as often as needed and never held in memory as a whole.
@@ -106,6 +108,10 @@ pub struct TrustedKey {
 pub enum Key {
     /// For [`cosign`] and [`bundle`]: a key pair, or an identity.
     Sigstore(sigstore::Key),
+    /// An OpenPGP key or keyring.
+    OpenPgp(openpgp::Key),
+    /// A minisign key.
+    Minisign(minisign::Key),
 }
 
 impl Key {
@@ -114,6 +120,8 @@ impl Key {
     pub fn who(&self) -> String {
         match self {
             Self::Sigstore(key) => key.who(),
+            Self::OpenPgp(key) => key.who(),
+            Self::Minisign(key) => key.who(),
         }
     }
 }
@@ -125,6 +133,12 @@ pub enum Proof {
     Cosign(cosign::Signature),
     /// The bytes of a Sigstore bundle (JSON).
     Bundle(Vec<u8>),
+    /// OpenPGP signatures, armored or not: detached ones, or around the data.
+    OpenPgp(Vec<u8>),
+    /// The file that minisign writes.
+    Minisign(Vec<u8>),
+    /// Objects of a git repository.
+    Git(git::Objects),
 }
 
 impl Proof {
@@ -134,6 +148,31 @@ impl Proof {
         match self {
             Self::Cosign(_) => cosign::KIND,
             Self::Bundle(_) => bundle::KIND,
+            Self::OpenPgp(_) => openpgp::KIND,
+            Self::Minisign(_) => minisign::KIND,
+            Self::Git(_) => git::KIND,
+        }
+    }
+
+    /// What the file `bytes`, which somebody calls a signature, is by its looks. That it is one is for [`verify`] to say.
+    ///
+    /// # Errors
+    /// [`Failure::Form`] if it looks like no kind that is known.
+    pub fn of_file(bytes: Vec<u8>) -> Result<Self, Failure> {
+        let text = bytes.trim_ascii_start();
+        // OpenPGP's binary form: a packet of signature, one-pass signature, compressed data or marker.
+        let is_packet = bytes.first().is_some_and(|byte| byte & 0x80 != 0);
+        if text.starts_with(b"-----BEGIN PGP ") || is_packet {
+            Ok(Self::OpenPgp(bytes))
+        } else if text.starts_with(b"untrusted comment:") {
+            Ok(Self::Minisign(bytes))
+        } else if text.starts_with(b"{") {
+            Ok(Self::Bundle(bytes))
+        } else {
+            Err(Failure::Form {
+                what: "signature file",
+                why: "it looks like no kind of signature that is known (OpenPGP, minisign, Sigstore bundle)".to_owned(),
+            })
         }
     }
 }
@@ -162,6 +201,16 @@ pub enum Failure {
         signed: String,
         /// What the build uses.
         wanted: Digest,
+    },
+    /// An object of a git repository is not the one it should be.
+    #[error("the {what} is {found}, not {wanted}")]
+    Object {
+        /// Tag or commit.
+        what: &'static str,
+        /// Its id.
+        found: String,
+        /// The id it should have.
+        wanted: String,
     },
     /// The signature holds, for another repository.
     #[error("the signature is for the repository `{signed}`, not for `{wanted}`")]
@@ -253,6 +302,14 @@ pub enum Failure {
         /// What the policy expects.
         wanted: String,
     },
+    /// The signature was made for another purpose.
+    #[error("the signature is for the namespace `{signed}`, not for `{wanted}`")]
+    Namespace {
+        /// What the signature, or its key, is for.
+        signed: String,
+        /// What it should be for.
+        wanted: String,
+    },
     /// The transparency log or a timestamp does not prove what it should.
     #[error("the {what} does not hold: {why}")]
     Witness {
@@ -324,6 +381,19 @@ fn verify_with(
             cosign::verify(artifact, signature, key, at)
         }
         (Proof::Bundle(bytes), Key::Sigstore(key)) => bundle::verify(artifact, bytes, key, at),
+        (Proof::OpenPgp(bytes), Key::OpenPgp(key)) => openpgp::verify(artifact, bytes, key, at),
+        (Proof::Minisign(bytes), Key::Minisign(key)) => minisign::verify(artifact, bytes, key, at),
+        (Proof::Git(objects), Key::OpenPgp(key)) => {
+            let Artifact::Git(checkout) = artifact else {
+                return Err(Failure::Type {
+                    what: "artifact",
+                    found: "no commit".to_owned(),
+                    wanted: "a commit of a repository",
+                });
+            };
+            git::verify(checkout, objects, git::Key::OpenPgp(key), at)
+        }
+        _ => Err(Failure::OtherKind(key.who(), proof.kind())),
     }
 }
 

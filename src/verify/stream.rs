@@ -23,11 +23,7 @@ pub(super) fn read(
     mut sink: impl FnMut(&[u8]),
 ) -> Result<(), Failure> {
     let Artifact::File { digest, content } = artifact else {
-        return Err(Failure::Type {
-            what: "proof",
-            found: kind.to_owned(),
-            wanted: "a signature over an image",
-        });
+        return Err(not_a_file(kind));
     };
     let content = content.ok_or(Failure::NeedsBytes)?;
     let broken = |error: io::Error| Failure::Read(shown(&error.to_string()));
@@ -53,6 +49,15 @@ pub(super) fn read(
         });
     }
     Ok(())
+}
+
+/// The refusal to prove an image by a signature over a file.
+pub(super) fn not_a_file(kind: &'static str) -> Failure {
+    Failure::Type {
+        what: "proof",
+        found: kind.to_owned(),
+        wanted: "a signature over an image",
+    }
 }
 
 /// A running digest of a known algorithm.

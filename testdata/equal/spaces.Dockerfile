@@ -1,7 +1,7 @@
 
 
    FROM   registry.test/base   AS   one   
-	 RUN	echo one  
+	 RUN   echo one  
   COPY	 a.txt	 /  
 RUN echo a\  
  b

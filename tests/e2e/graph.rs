@@ -185,11 +185,12 @@ impl Text<'_> {
         let is_pinned = match scheme {
             "docker-image" => rest.contains("@sha256:"),
             "http" | "https" => source.attrs.contains_key("http.checksum"),
-            "git" => rest.split_once('#').is_some_and(|(_, fragment)| {
+            "git" => {
+                let (_, fragment) = rest.split_once('#').unwrap_or_default();
                 let commit = fragment.split(':').next().unwrap_or_default();
                 let checksum = source.attrs.get("git.checksum").map_or(commit, |sum| sum);
                 checksum.len() == 40 && checksum.bytes().all(is_hex)
-            }),
+            }
             "local" => true,
             _ => return Err(format!("an unexpected source: {source:?}").into()),
         };

@@ -41,21 +41,8 @@ const GROUPS: &[(&str, &[Test])] = &[
     ("contexts", contexts::TESTS),
     ("drop_in", drop_in::TESTS),
     ("hostile", hostile::TESTS),
-];
-
-/// Groups that take long and are not yet known to pass on both engines. They run with `VERIFIED_E2E=all`.
-const MORE: &[(&str, &[Test])] = &[("equal", equal::TESTS), ("bad_input", bad_input::TESTS)];
-
-/// Not yet seen to pass on both engines, so shown as ignored; they run with `VERIFIED_E2E=all`.
-const PENDING: &[&str] = &[
-    "fetches::add_of_a_changed_file",
-    "contexts::a_git_context_is_the_callers_own_choice",
-    "contexts::the_line_of_another_frontend_is_not_followed",
-    "places::sbom_scanner",
-    "hostile::registry_never",
-    "hostile::signatures_never",
-    // Once in a hundred the signature step did not fall back to plain HTTP.
-    "signatures::index_is_what_is_signed",
+    ("bad_input", bad_input::TESTS),
+    ("equal", equal::TESTS),
 ];
 
 /// Where the tests run.
@@ -67,21 +54,14 @@ enum Place {
     Suite(Suite),
 }
 
+/// The machine's own engine, and whether it was found rather than described.
+static EXISTING: OnceLock<(bool, Engine)> = OnceLock::new();
 static BENCHES: [OnceLock<std::result::Result<Bench, String>>; 2] =
     [OnceLock::new(), OnceLock::new()];
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let (places, missing) = match Engine::existing() {
-        Ok(Some(_)) => (vec![Place::Existing], None),
-        Ok(None) => (Suite::ALL.map(Place::Suite).to_vec(), missing()),
-        Err(error) => (
-            vec![Place::Existing],
-            Some(format!(
-                "The engine in the environment cannot be used: {error}"
-            )),
-        ),
-    };
+    let (places, missing) = places();
     let must_run = env::var("CI").is_ok_and(|value| value == "true" || value == "1");
     let skip = missing.is_some() && !must_run;
     let before: Vec<Suite> = Suite::ALL
@@ -90,12 +70,9 @@ fn main() -> ExitCode {
         .collect();
     let mut trials = Vec::new();
     for (bench, place) in BENCHES.iter().zip(places) {
-        let all = env::var("VERIFIED_E2E").is_ok_and(|value| value == "all");
-        let more = if all { MORE } else { &[] };
-        for (group, tests) in GROUPS.iter().chain(more) {
+        for (group, tests) in GROUPS {
             for (name, test) in *tests {
                 let name = format!("{group}::{name}");
-                let pending = !all && PENDING.contains(&name.as_str());
                 let title = match place {
                     Place::Existing => name.clone(),
                     Place::Suite(suite) => format!("{name} ({suite})"),
@@ -111,7 +88,7 @@ fn main() -> ExitCode {
                         .map_err(|error| Failed::from(error.to_string()))?;
                     test(&case).map_err(|error| Failed::from(error.to_string()))
                 });
-                trials.push(trial.with_ignored_flag(skip || pending));
+                trials.push(trial.with_ignored_flag(skip));
             }
         }
     }
@@ -125,23 +102,61 @@ fn main() -> ExitCode {
             eprintln!("{suite}: {error}");
         }
     }
+    if started
+        && EXISTING.get().is_some_and(|(detected, _)| *detected)
+        && let Err(error) = Engine::clear()
+    {
+        eprintln!("the registry of the tests: {error}");
+    }
     if let Some(missing) = missing.filter(|_| skip && conclusion.num_ignored > 0) {
         let count = conclusion.num_ignored;
         eprintln!(
-            "\n{0}\nSKIPPED: {count} end-to-end tests. {missing}.\nTo use a `docker buildx` that is there, set \
-             VERIFIED_ENGINE_REGISTRY and VERIFIED_ENGINE_ADDRESS: see Engine::existing.\n{0}\n",
+            "\n{0}\nSKIPPED: {count} end-to-end tests. {missing}\n{0}\n",
             "=".repeat(100)
         );
     }
     conclusion.exit_code()
 }
 
+/// Where the tests run, and why they cannot, if so: on the engine that the environment describes; else on our own, which
+/// need root on Debian; else on the machine's.
+fn places() -> (Vec<Place>, Option<String>) {
+    let existing = |engine: Engine, detected: bool| {
+        let _ = EXISTING.set((detected, engine));
+        (vec![Place::Existing], None)
+    };
+    let own = Suite::ALL.map(Place::Suite).to_vec();
+    let unusable = |what: &str, error: engine::Error| {
+        let why = format!("{what} cannot be used: {error}.");
+        (vec![Place::Existing], Some(why))
+    };
+    match Engine::described() {
+        Ok(Some(engine)) => return existing(engine, false),
+        Err(error) => return unusable("The engine in the environment", error),
+        Ok(None) => {}
+    }
+    let Some(missing) = missing() else {
+        return (own, None);
+    };
+    match Engine::detected() {
+        Ok(Some(engine)) => existing(engine, true),
+        Ok(None) => {
+            let why = format!("{missing}, and there is no `docker buildx` in PATH.");
+            (own, Some(why))
+        }
+        Err(error) => unusable(
+            &format!("{missing}, and the `docker buildx` in PATH"),
+            error,
+        ),
+    }
+}
+
 fn start(place: Place) -> Result<Bench> {
     match place {
-        Place::Existing => Bench::new(
-            Engine::existing()?.ok_or("the environment describes no engine")?,
-            None,
-        ),
+        Place::Existing => {
+            let (_, engine) = EXISTING.get().ok_or("there is no engine")?;
+            Bench::new(engine.clone(), None)
+        }
         // The older cosign knows the older format of signatures only.
         Place::Suite(suite) => {
             let signer = Engine::up(Suite::Forky, Lifetime::Process)?;

@@ -133,7 +133,7 @@ fn sbom_scanner(case: &Case) -> Result<()> {
         return Ok(());
     }
     let base = case.signed_base("base", Format::Tag)?;
-    let script = "#!/bin/sh\necho '{\"spdxVersion\":\"SPDX-2.3\",\"name\":\"from our scanner\"}' > $BUILDKIT_SCAN_DESTINATION/sbom.spdx.json\n";
+    let script = "#!/bin/sh\necho '{\"_type\":\"https://in-toto.io/Statement/v0.1\",\"predicateType\":\"https://spdx.dev/Document\",\"predicate\":{\"spdxVersion\":\"SPDX-2.3\",\"name\":\"from our scanner\"}}' > $BUILDKIT_SCAN_DESTINATION/sbom.spdx.json\n";
     let scanner = case
         .busybox("scanner")
         .layer(&engine::image::Tar::new().file("scan", 0o755, script.as_bytes()));

@@ -7,9 +7,12 @@
 //! - no name and no case is there twice, no folder is left out, and each file in a folder is used.
 
 mod case;
+mod checksums;
 mod edits;
 mod minisign;
+mod signify;
 mod sigstore;
+mod ssh;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -33,7 +36,13 @@ pub struct Kind {
     pub run: fn(&Case) -> Result<Signer, String>,
 }
 
-const KINDS: &[Kind] = &[minisign::KIND, sigstore::KIND];
+const KINDS: &[Kind] = &[
+    checksums::KIND,
+    minisign::KIND,
+    signify::KIND,
+    sigstore::KIND,
+    ssh::KIND,
+];
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -133,9 +142,8 @@ fn no_file_is_idle(kind: &Kind, folder: &Path, cases: &[Case]) -> Trial {
     let idle: Vec<String> = fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|name| {
-            !matches!(name.as_str(), "make.sh" | "make.py" | "cases.ndjson") && !used.contains(name)
-        })
+        .filter(|name| !(name == "make.sh" || name == "cases.ndjson" || name.ends_with(".py")))
+        .filter(|name| !used.contains(name))
         .collect();
     Trial::test(format!("{}: each file is used", kind.folder), move || {
         if idle.is_empty() {

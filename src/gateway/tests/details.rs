@@ -240,3 +240,18 @@ fn only_an_excerpt_of_a_large_file_goes_with_an_error() {
     assert_eq!(excerpt.len(), (1 << 20) + 107 * 15);
     assert!(excerpt.starts_with(b"0123456789abcde\n"));
 }
+
+#[test]
+fn a_long_line_is_cut_between_characters() {
+    let long = format!(
+        "FROM scratch\nRUN {}é{}\nRUN b\n",
+        "x".repeat(4091),
+        "y".repeat(5000)
+    );
+    let source = Source::dockerfile("Dockerfile", long.as_bytes(), [(2, 2)]);
+    let Typed::Source(read) = source.to_detail().typed() else {
+        panic!()
+    };
+    let shown = format!("FROM scratch\nRUN {} ...\nRUN b\n", "x".repeat(4091));
+    assert_eq!(String::from_utf8(read.info.data).unwrap(), shown);
+}

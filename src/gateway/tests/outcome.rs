@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use prost::Message;
 use tonic::codegen::Bytes;
 
@@ -11,7 +12,7 @@ use super::{
 };
 use crate::gateway::{
     Attestation, AttestationKind, Detail, Ended, Error, InTotoSubject, Ref, SolveRequest, Source,
-    Status, proto,
+    Status, detail::Typed, proto,
 };
 
 type Log = Arc<Mutex<Vec<proto::ReturnRequest>>>;
@@ -205,7 +206,8 @@ async fn an_error_goes_out_as_it_is() {
 
 #[tokio::test]
 async fn an_error_always_fits() {
-    let big = Source::dockerfile("Dockerfile", &vec![b'#'; 4 << 20], [(1, 1)]);
+    let lines = format!("{}\n", "#".repeat(4000)).repeat(2000);
+    let big = Source::dockerfile("Dockerfile", lines.as_bytes(), [(1, 2000)]);
     let small = Source::dockerfile("Dockerfile", b"FROM a\n", [(1, 1)]);
     let vertex = Detail::vertex("sha256:00");
     let mut status = Status::with_sources("refused", &[big, small.clone()]);
@@ -219,6 +221,22 @@ async fn an_error_always_fits() {
         "only what doesn't fit is left out"
     );
     assert_eq!(sent.message, "refused");
+
+    // As the stock frontend refuses a long line.
+    let whole = serde_json::json!({
+        "info": { "filename": "Dockerfile", "data": STANDARD.encode("#".repeat(2 << 20)) },
+        "ranges": [{ "start": { "line": 1 }, "end": { "line": 1 } }],
+    });
+    let mut status = Status::new("refused");
+    status.details.push(Detail {
+        type_url: small.to_detail().type_url,
+        value: whole.to_string().into_bytes(),
+    });
+    let (client, log) = daemon(full(), |_| true).await;
+    let _: Ended = client.return_error(status, SOON).await.unwrap();
+    let sent = log.lock().unwrap()[0].error.clone().unwrap();
+    assert!(sent.details[0].value.len() < 10_000);
+    assert!(matches!(sent.details[0].typed(), Typed::Source(_)));
 
     let (client, log) = daemon(full(), |_| true).await;
     let _: Ended = client

@@ -30,7 +30,11 @@ fn the_examples_of_the_documentation_are_read_and_hold() {
             )
             .is_refused()
     );
-    assert!(policy.needs_signatures(&image("registry.example.com/base/a/b"), now()));
+    assert!(
+        !policy
+            .wanted(&image("registry.example.com/base/a/b"), now())
+            .is_empty()
+    );
     assert!(
         !policy
             .cache("registry", Some("registry.example.com/cache/x:y"), now())

@@ -86,6 +86,6 @@ proptest::proptest! {
     fn arbitrary_policies_do_no_harm(text in "(version = 1\n)?(\\[\\[(image|http|run)\\]\\]\n)?(match = \"[a-z*/:.@]{0,20}\"\n)?[\\[\\]a-z=\"\n .0-9]{0,100}", name in "[a-z*/:.@%?#]{0,30}") {
         let _ = Layer::parse(text.as_bytes(), "x", &files());
         let _ = Subject::http(&format!("https://{name}"));
-        let _ = Subject::git(&name);
+        let _ = Subject::git(&name, "");
     }
 }

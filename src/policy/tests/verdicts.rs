@@ -154,7 +154,7 @@ fn http_and_git_rules_cover_what_they_name() {
         let policy = policy(&format!("[[{kind}]]\nmatch = \"{pattern}\"\n{ACCEPT}"));
         let (subject, pin) = match kind {
             "http" => (Subject::http(url).unwrap(), pin()),
-            _ => (Subject::git(url).unwrap(), Pin::Commit("0".repeat(40))),
+            _ => (Subject::git(url, "").unwrap(), Pin::Commit("0".repeat(40))),
         };
         let verdict = policy.judge(&subject, &pin, &Evidence::default(), now());
         assert_eq!(!verdict.is_refused(), covered, "{pattern} over {url}");
@@ -167,7 +167,7 @@ fn a_fetch_must_be_fixed() {
     let policy = policy(&format!(
         "[[git]]\nmatch = \"**\"\n{ACCEPT}[[image]]\nmatch = \"**\"\n{ACCEPT}"
     ));
-    let git = Subject::git("https://git.test/a").unwrap();
+    let git = Subject::git("https://git.test/a", "").unwrap();
     let judged = |subject: &Subject, pin: &Pin| {
         policy
             .judge(subject, pin, &Evidence::default(), now())
@@ -443,8 +443,8 @@ fn signatures_are_asked_for_only_where_they_decide() {
     let open = format!("[[image]]\nmatch = \"**\"\n{ACCEPT}");
     let subject = image("alpine");
     let needs = |a: &str, b: &str| {
-        Policy::new(vec![layer_named("a", a), layer_named("b", b)])
-            .needs_signatures(&subject, now())
+        let policy = Policy::new(vec![layer_named("a", a), layer_named("b", b)]);
+        !policy.wanted(&subject, now()).is_empty()
     };
     assert!(needs(signed, signed));
     assert!(needs(signed, &open));

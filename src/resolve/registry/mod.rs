@@ -51,7 +51,7 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 4 MiB, 4 MiB, 16 pages, 5 redirects, 4 attempts, 10 s, 30 s and 120 s.
+    /// 4 MiB, 4 MiB, 16 pages, 5 redirects, 4 attempts, 10 s, 20 s and 60 s.
     fn default() -> Self {
         Self {
             manifest: 4 << 20,
@@ -60,8 +60,8 @@ impl Default for Limits {
             redirects: 5,
             attempts: 4,
             pause: Duration::from_secs(10),
-            request: Duration::from_secs(30),
-            total: Duration::from_secs(120),
+            request: Duration::from_secs(20),
+            total: Duration::from_secs(60),
         }
     }
 }

@@ -223,7 +223,7 @@ impl Transport {
         request: &Request<'_>,
     ) -> Result<Response, Failure> {
         let ways = self.ways(url);
-        let mut first = None;
+        let mut first: Option<Failure> = None;
         for &channel in ways {
             match self.attempt(url, channel, authorization, request) {
                 // A TLS server's answer to plain HTTP: then the first failure is the interesting one.
@@ -241,8 +241,9 @@ impl Transport {
                     return Ok(response);
                 }
                 Err(failure) => {
-                    let lesser = failure.lesser;
-                    first.get_or_insert(failure);
+                    let (lesser, again) = (failure.lesser, failure.again);
+                    // The first failure is what is shown; that a later way may work next time counts all the same.
+                    first.get_or_insert(failure).again |= again;
                     if !lesser {
                         break;
                     }

@@ -1,8 +1,8 @@
 //! An engine and the programs that go with it.
 
-use std::{env, net::IpAddr, path::PathBuf, process::Command, time::Duration};
+use std::{net::IpAddr, path::PathBuf, process::Command, time::Duration};
 
-use crate::{Result, Suite, image::Tar, instance::Instance, process};
+use crate::{Result, Suite, existing, image::Tar, instance::Instance, process};
 
 /// Puts a suite's programs over the machine's own, for one process and its children: files keep their paths.
 pub(crate) const ENTER: &str = r#"mount --bind "$0/usr" /usr && exec "$@""#;
@@ -63,34 +63,40 @@ impl Engine {
         Instance::find(suite).map(Self::from)
     }
 
-    /// The engine of the `docker` in `PATH`, with the registry that `VERIFIED_ENGINE_REGISTRY` names and this machine's
-    /// address in `VERIFIED_ENGINE_ADDRESS`, as `cargo xtask engine env` prints them. Also wanted in `PATH`: `cosign`, `git`
-    /// and a statically linked `busybox`. `None` without those variables.
+    /// The engine of the `docker` in `PATH` that the environment describes, as `cargo xtask engine env` prints it: by
+    /// `VERIFIED_ENGINE_REGISTRY` and `VERIFIED_ENGINE_ADDRESS`. Also wanted in `PATH`: `cosign`, `git` and a statically linked
+    /// `busybox`. `None` without those variables.
     ///
     /// # Errors
     /// If the daemon or a program is missing, or the address is none.
-    pub fn existing() -> Result<Option<Self>> {
-        let (Ok(registry), Ok(address)) = (
-            env::var("VERIFIED_ENGINE_REGISTRY"),
-            env::var("VERIFIED_ENGINE_ADDRESS"),
-        ) else {
-            return Ok(None);
-        };
-        let engine = Self {
+    pub fn described() -> Result<Option<Self>> {
+        existing::described()
+    }
+
+    /// The engine of the `docker` in `PATH` without further description, where its daemon takes a registry of the tests' own.
+    /// `None` without `docker buildx`. [`Engine::clear`] removes that registry.
+    ///
+    /// # Errors
+    /// If the daemon or a program is missing, or the daemon is not set up for such a registry.
+    pub fn detected() -> Result<Option<Self>> {
+        existing::detected()
+    }
+
+    /// Removes what [`Engine::detected`] started in this process.
+    ///
+    /// # Errors
+    /// If the daemon does not do it.
+    pub fn clear() -> Result<()> {
+        existing::clear()
+    }
+
+    pub(crate) fn of_the_machine(address: IpAddr, registry: String) -> Self {
+        Self {
             name: "existing".to_owned(),
-            address: address.parse()?,
+            address,
             registry,
             instance: None,
-        };
-        for words in [
-            ["docker", "info"],
-            ["cosign", "version"],
-            ["git", "version"],
-            ["busybox", "--list"],
-        ] {
-            process::run(Command::new(words[0]).arg(words[1]), &[], ASK_LIMIT)?.success()?;
         }
-        Ok(Some(engine))
     }
 
     /// A command that runs a program against this engine: `docker`, `cosign`, `git` and so on.

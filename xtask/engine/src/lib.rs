@@ -8,6 +8,7 @@
 //! network namespace, so that daemon, tests and build steps all reach one another at the address of its bridge.
 
 mod engine;
+mod existing;
 pub mod frontend;
 pub mod image;
 mod instance;

@@ -277,6 +277,20 @@ fn a_busy_registry_is_asked_again_within_bounds() {
 }
 
 #[test]
+fn a_plain_registry_that_loses_a_connection_is_asked_again() {
+    let count = std::sync::atomic::AtomicUsize::new(0);
+    let server =
+        Server::plain(
+            move |_| match count.fetch_add(1, std::sync::atomic::Ordering::SeqCst) {
+                0 => Reply::Raw(vec![]),
+                _ => ok(BODY),
+            },
+        );
+    let clock = Box::new(FakeClock::new());
+    get(&server.host(), Options { clock, ..options() }).unwrap();
+}
+
+#[test]
 fn garbage_is_told_from_http() {
     let long = format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "a".repeat(1 << 20));
     for garbage in [

@@ -1,0 +1,147 @@
+//! The proofs that the policy asks for and the lock does not have: fetched, checked where the bytes are, and judged.
+
+use futures_util::future;
+
+use super::Build;
+use crate::{
+    digest::Digest,
+    fetch::GitSource,
+    lock::Evidence,
+    policy::{Pin, Subject, Verdict, Wanted, commit_subject},
+    reference::ImageReference,
+    report::Kind,
+    resolve::{Resolve, ResolveError},
+    verify::Proof,
+};
+
+/// Largest signature or list of checksums that is fetched, in bytes.
+const MAX_FILE: usize = 16 << 20;
+
+/// What is fetched.
+#[derive(Clone, Copy)]
+pub(super) enum At<'a> {
+    Image {
+        reference: &'a ImageReference,
+        digest: &'a Digest,
+    },
+    File {
+        url: &'a str,
+        digest: &'a Digest,
+    },
+    Commit {
+        source: &'a GitSource,
+        commit: &'a str,
+    },
+}
+
+type Problem = (Kind, String, String);
+
+/// The verdict, with all proofs that can be had; and why one cannot, if that may be the reason for a refusal.
+pub(super) async fn prove<R: Resolve>(
+    build: &Build<'_>,
+    resolver: &R,
+    subject: &Subject,
+    pin: &Pin,
+    at: At<'_>,
+) -> (Verdict, Option<Problem>) {
+    let judge = |evidence: &Evidence| build.policy.judge(subject, pin, evidence, build.now);
+    let verdict = judge(build.evidence);
+    let wanted = build.policy.wanted(subject, build.now);
+    if !verdict.is_refused() || wanted.is_empty() {
+        return (verdict, None);
+    }
+    // What is in the file may convince one layer, and what is found another.
+    let mut evidence = build.evidence.clone();
+    let (mut verdict, mut problem) = (verdict, None);
+    // What a cache has may be from before the image was signed.
+    let attempts: &[bool] = match (build.locked, wanted.contains(&Wanted::Registry)) {
+        (true, _) => &[],
+        (false, true) => &[false, true],
+        (false, false) => &[false],
+    };
+    for &fresh in attempts {
+        let found = future::try_join_all(
+            wanted
+                .iter()
+                .map(|wanted| fetch(resolver, at, wanted, fresh)),
+        )
+        .await;
+        problem = None;
+        match found {
+            Ok(found) => {
+                for (subject, proof) in found.into_iter().flatten() {
+                    evidence.insert(subject, proof);
+                }
+            }
+            Err(ResolveError::Offline) => break,
+            Err(ResolveError::Failed { cause, next }) => {
+                let cause = format!("its signature cannot be fetched: {cause}");
+                problem = Some((Kind::Unverified, cause, next));
+            }
+        }
+        verdict = judge(&evidence);
+        if !verdict.is_refused() {
+            return (verdict, None);
+        }
+    }
+    if let At::File { url, digest } = at {
+        let open = build.policy.unchecked(subject, pin, &evidence, build.now);
+        if !open.is_empty() {
+            match resolver.over_bytes(url, digest, &open, build.now).await {
+                Ok(outcomes) => {
+                    for (check, outcome) in open.iter().zip(outcomes) {
+                        evidence.note(check.item.id().clone(), check.key.id(), outcome);
+                    }
+                    problem = None;
+                    verdict = judge(&evidence);
+                }
+                Err(ResolveError::Offline) => {}
+                Err(ResolveError::Failed { cause, next }) => {
+                    let cause = format!("its signature cannot be checked: {cause}");
+                    problem = Some((Kind::Unverified, cause, next));
+                }
+            }
+        }
+    }
+    if !verdict.is_refused() {
+        problem = None;
+    }
+    (verdict, problem)
+}
+
+/// The proofs that `wanted` names, each with the digest it is offered for.
+async fn fetch<R: Resolve>(
+    resolver: &R,
+    at: At<'_>,
+    wanted: &Wanted,
+    fresh: bool,
+) -> Result<Vec<(Digest, Proof)>, ResolveError> {
+    match (wanted, at) {
+        (Wanted::Registry, At::Image { reference, digest }) => {
+            let proofs = resolver.signatures(reference, digest, fresh).await?;
+            Ok(proofs
+                .into_iter()
+                .map(|proof| (digest.clone(), proof))
+                .collect())
+        }
+        (
+            Wanted::Files {
+                checksums: None,
+                signature: Some(signature),
+            },
+            At::File { digest, .. },
+        ) => {
+            let bytes = resolver.small_file(signature, MAX_FILE).await?;
+            let proof = Proof::of_file(bytes).map_err(|failure| ResolveError::Failed {
+                cause: format!("{signature}: {failure}"),
+                next: "correct `signature` in the rule".to_owned(),
+            })?;
+            Ok(vec![(digest.clone(), proof)])
+        }
+        (Wanted::Objects, At::Commit { source, commit }) => {
+            let objects = resolver.objects(source, commit).await?;
+            Ok(vec![(commit_subject(commit), Proof::Git(objects))])
+        }
+        _ => Ok(Vec::new()),
+    }
+}

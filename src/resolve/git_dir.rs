@@ -1,0 +1,265 @@
+//! Objects out of a `.git` folder as BuildKit leaves it, read by our own image as a build step.
+//!
+//! Nothing here is believed: the ids of the objects are computed again where their signatures are checked.
+//!
+//! Source: git's `Documentation/gitformat-pack.adoc`, `gitformat-loose.adoc` (zlib of `TYPE SIZE NUL DATA`), `gitrepository-layout.adoc`.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read, Seek as _, SeekFrom, Write as _},
+    path::Path,
+};
+
+use base64ct::{Base64, Encoding as _};
+use flate2::read::ZlibDecoder;
+use serde::{Deserialize, Serialize};
+
+use crate::verify::git::{MAX_OBJECT, MAX_TAGS, Objects};
+
+/// Largest file of refs or pack index that is read, in bytes.
+const MAX_INDEX: u64 = 64 << 20;
+/// Most packs that are looked into.
+const MAX_PACKS: usize = 64;
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+enum Answer {
+    Objects {
+        tags: Vec<String>,
+        commit: Option<String>,
+    },
+    Failed(String),
+}
+
+/// The step: writes the commit `commit`, and the tags from `reference` to it, that the repository at `folder` has, to `out`.
+///
+/// # Errors
+/// Whatever writing says; that the objects cannot be read is an answer.
+pub fn run(folder: &Path, commit: &str, reference: &str, out: &Path) -> io::Result<()> {
+    let answer = match objects(&folder.join(".git"), commit, reference) {
+        Ok(Objects { tags, commit }) => Answer::Objects {
+            tags: tags.iter().map(|tag| Base64::encode_string(tag)).collect(),
+            commit: commit.as_deref().map(Base64::encode_string),
+        },
+        Err(error) => Answer::Failed(error.to_string()),
+    };
+    File::create(out)?.write_all(&serde_json::to_vec(&answer)?)
+}
+
+/// Reads what the step wrote: the objects, or why there are none.
+///
+/// # Errors
+/// A sentence that says what is wrong with it.
+pub fn read(bytes: &[u8]) -> Result<Result<Objects, String>, String> {
+    let decode = |text: String| Base64::decode_vec(&text).map_err(|error| error.to_string());
+    match serde_json::from_slice(bytes).map_err(|error| error.to_string())? {
+        Answer::Failed(why) => Ok(Err(why)),
+        Answer::Objects { tags, commit } => Ok(Ok(Objects {
+            tags: tags.into_iter().map(decode).collect::<Result<_, _>>()?,
+            commit: commit.map(decode).transpose()?,
+        })),
+    }
+}
+
+fn objects(git: &Path, commit: &str, reference: &str) -> io::Result<Objects> {
+    let mut found = Objects::default();
+    let name = reference.strip_prefix("refs/tags/").unwrap_or(reference);
+    let mut next = tag_target(git, name)?;
+    while let Some(id) = next.take() {
+        let (kind, data) = object(git, &id)?;
+        if kind != "tag" {
+            break;
+        }
+        if found.tags.len() == MAX_TAGS {
+            return Err(io::Error::other(format!(
+                "more than {MAX_TAGS} nested tags"
+            )));
+        }
+        // The first line is `object ID`.
+        next = data
+            .split(|byte| *byte == b'\n')
+            .next()
+            .and_then(|line| std::str::from_utf8(line).ok())
+            .and_then(|line| line.strip_prefix("object "))
+            .filter(|id| is_id(id))
+            .map(str::to_owned);
+        found.tags.push(data);
+    }
+    let (kind, data) = object(git, commit)?;
+    if kind != "commit" {
+        return Err(io::Error::other(format!(
+            "{commit} is a {kind}, not a commit"
+        )));
+    }
+    found.commit = Some(data);
+    Ok(found)
+}
+
+/// The id that the tag `name` has, loose or packed; `None` if there is no such tag.
+fn tag_target(git: &Path, name: &str) -> io::Result<Option<String>> {
+    let plain = !name.is_empty()
+        && !name.starts_with('/')
+        && !name.split('/').any(|part| matches!(part, "" | "." | ".."));
+    if !plain {
+        return Ok(None);
+    }
+    let mut id = String::new();
+    match File::open(git.join("refs/tags").join(name)) {
+        Ok(file) => {
+            file.take(100).read_to_string(&mut id)?;
+            let id = id.trim();
+            return Ok(is_id(id).then(|| id.to_owned()));
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    let mut packed = String::new();
+    match File::open(git.join("packed-refs")) {
+        Ok(file) => file.take(MAX_INDEX).read_to_string(&mut packed)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let full = format!("refs/tags/{name}");
+    let line = packed.lines().filter_map(|line| line.split_once(' '));
+    Ok(line
+        .filter(|(id, name)| *name == full && is_id(id))
+        .map(|(id, _)| id.to_owned())
+        .next())
+}
+
+fn is_id(text: &str) -> bool {
+    matches!(text.len(), 40 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// Type and content of an object.
+fn object(git: &Path, id: &str) -> io::Result<(String, Vec<u8>)> {
+    let missing = || io::Error::other(format!("the object {id} is not in the repository"));
+    let (first, rest) = id
+        .split_at_checked(2)
+        .filter(|_| is_id(id))
+        .ok_or_else(missing)?;
+    match File::open(git.join("objects").join(first).join(rest)) {
+        Ok(file) => return loose(file),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    let packs = match fs::read_dir(git.join("objects/pack")) {
+        Ok(packs) => packs,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(missing()),
+        Err(error) => return Err(error),
+    };
+    for entry in packs.take(MAX_PACKS) {
+        let index = entry?.path();
+        if index
+            .extension()
+            .is_some_and(|extension| extension == "idx")
+            && let Some(offset) = offset(&index, id)?
+        {
+            return packed(&index.with_extension("pack"), offset);
+        }
+    }
+    Err(missing())
+}
+
+fn malformed() -> io::Error {
+    io::Error::other("the repository's objects are malformed")
+}
+
+fn loose(file: File) -> io::Result<(String, Vec<u8>)> {
+    let mut all = Vec::new();
+    let most = MAX_OBJECT.saturating_add(100) as u64;
+    ZlibDecoder::new(file).take(most).read_to_end(&mut all)?;
+    let end = all
+        .iter()
+        .position(|byte| *byte == 0)
+        .ok_or_else(malformed)?;
+    let data = all.split_off(end);
+    let head = String::from_utf8(all).map_err(|_| malformed())?;
+    let (kind, size) = head.split_once(' ').ok_or_else(malformed)?;
+    let data = data.get(1..).unwrap_or_default().to_vec();
+    if size.parse() == Ok(data.len()) {
+        Ok((kind.to_owned(), data))
+    } else {
+        Err(malformed())
+    }
+}
+
+/// Where the object `id` is in the pack of `index`; version 2 of the format.
+fn offset(index: &Path, id: &str) -> io::Result<Option<u64>> {
+    let mut bytes = Vec::new();
+    File::open(index)?.take(MAX_INDEX).read_to_end(&mut bytes)?;
+    let word = |at: usize| -> io::Result<u32> {
+        let bytes = bytes.get(at..at.saturating_add(4)).ok_or_else(malformed)?;
+        Ok(u32::from_be_bytes(
+            bytes.try_into().map_err(|_| malformed())?,
+        ))
+    };
+    if bytes.get(..8) != Some(b"\xfftOc\x00\x00\x00\x02") {
+        return Err(malformed());
+    }
+    let wanted: Vec<u8> = (0..id.len() / 2)
+        .filter_map(|at| u8::from_str_radix(id.get(2 * at..2 * at + 2)?, 16).ok())
+        .collect();
+    let width = wanted.len();
+    let count = word(8 + 255 * 4)? as usize;
+    let names = 8 + 256 * 4_usize;
+    let table = |from: usize, size: usize| from.checked_add(count.checked_mul(size)?);
+    let checks = table(names, width).ok_or_else(malformed)?;
+    let offsets = table(checks, 4).ok_or_else(malformed)?;
+    let large = table(offsets, 4).ok_or_else(malformed)?;
+    let all = bytes.get(names..checks).ok_or_else(malformed)?;
+    let Some(at) = all.chunks_exact(width).position(|name| name == wanted) else {
+        return Ok(None);
+    };
+    let short = word(table_at(offsets, at, 4)?)?;
+    if short & 0x8000_0000 == 0 {
+        return Ok(Some(u64::from(short)));
+    }
+    let at = table_at(large, (short & 0x7fff_ffff) as usize, 8)?;
+    Ok(Some(
+        (u64::from(word(at)?) << 32) | u64::from(word(at.saturating_add(4))?),
+    ))
+}
+
+fn table_at(from: usize, index: usize, size: usize) -> io::Result<usize> {
+    index
+        .checked_mul(size)
+        .and_then(|bytes| from.checked_add(bytes))
+        .ok_or_else(malformed)
+}
+
+fn packed(pack: &Path, offset: u64) -> io::Result<(String, Vec<u8>)> {
+    let mut file = io::BufReader::new(File::open(pack)?);
+    file.seek(SeekFrom::Start(offset))?;
+    let mut byte = [0];
+    file.read_exact(&mut byte)?;
+    let kind = (byte[0] >> 4) & 7;
+    let mut size = u64::from(byte[0] & 0x0f);
+    let mut shift = 4_u32;
+    while byte[0] & 0x80 != 0 {
+        file.read_exact(&mut byte)?;
+        let part = u64::from(byte[0] & 0x7f).checked_shl(shift);
+        size |= part.filter(|_| shift < 32).ok_or_else(malformed)?;
+        shift = shift.saturating_add(7);
+    }
+    let kind = match kind {
+        1 => "commit",
+        2 => "tree",
+        3 => "blob",
+        4 => "tag",
+        _ => {
+            return Err(io::Error::other(
+                "the repository stores the object as a difference to another, which is not read here",
+            ));
+        }
+    };
+    let most = MAX_OBJECT as u64;
+    let mut data = Vec::new();
+    ZlibDecoder::new(file)
+        .take(most.saturating_add(1))
+        .read_to_end(&mut data)?;
+    if size > most || data.len() as u64 != size {
+        return Err(malformed());
+    }
+    Ok((kind.to_owned(), data))
+}

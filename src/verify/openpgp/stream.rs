@@ -1,0 +1,146 @@
+//! All the hashes that are wanted of some bytes, in one pass and in constant memory; each hash that is another than the
+//! first on a thread of its own.
+
+use std::{
+    io::{self, Read},
+    sync::{Arc, mpsc},
+    thread,
+};
+
+use pgp::crypto::hash::HashAlgorithm;
+use sha2::digest::DynDigest;
+
+use super::Failure;
+
+/// Bytes read at a time.
+const CHUNK: usize = 256 * 1024;
+/// Chunks that may wait for a slower hash.
+const WAITING: usize = 8;
+
+/// One hash over the bytes.
+pub(super) struct Lane {
+    hash: HashAlgorithm,
+    salt: Vec<u8>,
+    text: bool,
+    hasher: Box<dyn DynDigest + Send>,
+    /// In a text, a carriage return was met.
+    carriage_return: bool,
+}
+
+impl Lane {
+    /// With `salt` before the bytes; of a text, each line feed counts as CR LF.
+    pub(super) fn new(hash: HashAlgorithm, salt: &[u8], text: bool) -> Result<Self, Failure> {
+        let mut hasher = hash.new_hasher().map_err(|error| Failure::Form {
+            what: "OpenPGP signature",
+            why: error.to_string(),
+        })?;
+        hasher.update(salt);
+        Ok(Self {
+            hash,
+            salt: salt.to_vec(),
+            text,
+            hasher,
+            carriage_return: false,
+        })
+    }
+
+    /// Whether this is the hash by `hash` with `salt` of a text or of bytes.
+    pub(super) fn is(&self, hash: HashAlgorithm, salt: &[u8], text: bool) -> bool {
+        self.hash == hash && self.salt == salt && self.text == text
+    }
+
+    /// The hash of the bytes so far and `trailer`.
+    ///
+    /// # Errors
+    /// A text with a carriage return: the signature would hold for other bytes too.
+    pub(super) fn hash(&self, trailer: &[u8]) -> Result<Vec<u8>, Failure> {
+        if self.carriage_return {
+            return Err(Failure::Form {
+                what: "signed text",
+                why: "it has carriage returns, and a signature of type Text does not say where they belong; sign it as bytes"
+                    .to_owned(),
+            });
+        }
+        let mut hasher = self.hasher.box_clone();
+        hasher.update(trailer);
+        Ok(hasher.finalize().into_vec())
+    }
+
+    fn update(&mut self, bytes: &[u8]) {
+        if !self.text {
+            return self.hasher.update(bytes);
+        }
+        self.carriage_return |= bytes.contains(&b'\r');
+        let mut lines = bytes.split(|byte| *byte == b'\n');
+        if let Some(first) = lines.next() {
+            self.hasher.update(first);
+        }
+        for line in lines {
+            self.hasher.update(b"\r\n");
+            self.hasher.update(line);
+        }
+    }
+}
+
+/// Reads `content` to its end into all `lanes`.
+pub(super) fn hash(content: &mut dyn Read, lanes: &mut [Lane]) -> Result<(), Failure> {
+    let failed = |error: io::Error| Failure::Read(error.to_string());
+    let Some((first, others)) = lanes.split_first_mut() else {
+        return Ok(());
+    };
+    if others.is_empty() {
+        let mut buffer = vec![0; CHUNK];
+        loop {
+            let filled = read(content, &mut buffer).map_err(failed)?;
+            match buffer.get(..filled) {
+                None | Some([]) => return Ok(()),
+                Some(chunk) => first.update(chunk),
+            }
+        }
+    }
+    thread::scope(|scope| {
+        let mut senders = Vec::new();
+        for lane in others {
+            let (sender, receiver) = mpsc::sync_channel::<Arc<Vec<u8>>>(WAITING);
+            senders.push(sender);
+            thread::Builder::new()
+                .spawn_scoped(scope, move || {
+                    for chunk in receiver {
+                        lane.update(&chunk);
+                    }
+                })
+                .map_err(failed)?;
+        }
+        loop {
+            let mut chunk = vec![0; CHUNK];
+            let filled = read(content, &mut chunk).map_err(failed)?;
+            if filled == 0 {
+                return Ok(());
+            }
+            chunk.truncate(filled);
+            let chunk = Arc::new(chunk);
+            for sender in &senders {
+                let sent = sender.send(Arc::clone(&chunk));
+                sent.map_err(|_| Failure::Read("a thread ended early".to_owned()))?;
+            }
+            first.update(&chunk);
+        }
+    })
+}
+
+/// Fills `buffer` as far as there are bytes.
+fn read(content: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0_usize;
+    while let Some(free) = buffer.get_mut(filled..) {
+        if free.is_empty() {
+            break;
+        }
+        match content.read(free) {
+            Ok(0) => break,
+            Ok(count) => filled = filled.saturating_add(count),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}

@@ -1,0 +1,4 @@
+untrusted comment: verify with signify.pub
+RWSgOYsFPM+jNnoINoqxuMy8Gfs2EwxVstxSY/6XV4tIdJGwg3aJCSAcGmDYSpGadWvPnzqRxiRh2aNhCabAdwxdu6rMabQk+w8=
+SHA256 (app.tar.gz) = b79d6eba6463c3fa7e6fa058cecc6ac33711700592cb7f7db9ea2646d3e9fff4
+SHA256 (other.tar.gz) = 504ee0999f952d0cf7bf903220c415d86b6e10660b0916896e9af69478922c06

@@ -1,0 +1,2 @@
+untrusted comment: verify with bob.pub
+RWRA+4XRgn3zwnzBtxtSbtFQbr9JcyUCo1ofT/OKQCpKLAONVNcxAGCueJkl8fr3av03uyi0J0aBwEvMdaFcuDHNpIU3WiMLAQk=

@@ -1,0 +1,3 @@
+untrusted comment: verify with alice.pub
+RWTdLrk/vu/ePJa2cFFx67ODhTgqmT0uYsFBJ2k2mj2p7MZOayKAoIz/C4kQChYMQXZBkV1oiaRpf4zHSNwKkalhSEkAOQs8sgA=
+The slow release!
