@@ -10,8 +10,9 @@
 use std::borrow::Cow;
 
 use super::{
+    letters::{is_digit, is_letter},
     pattern::{self, PatternError},
-    text::{is_digit, is_letter, lossy},
+    text::lossy,
 };
 
 /// Largest result of one expansion, in bytes. Variables that double each other would otherwise fill the memory.

@@ -14,6 +14,7 @@ mod error;
 pub mod expand;
 pub(crate) mod heredoc;
 mod json;
+mod letters;
 mod parser;
 mod pattern;
 #[cfg(test)]

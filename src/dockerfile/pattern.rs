@@ -4,7 +4,7 @@
 //! that is kept: neither wildcard matches a newline, the leftmost match wins, and in the replacement text `$1` and
 //! `${name}` are references to groups that don't exist.
 
-use super::text::{is_digit, is_letter};
+use super::letters::{is_digit, is_letter};
 
 /// States of one search; a pattern times a value beyond this is refused instead of searched.
 const MAX_STATES: usize = 1 << 26;

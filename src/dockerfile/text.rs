@@ -147,34 +147,6 @@ pub(crate) fn upper(text: &str) -> String {
         .collect()
 }
 
-/// `unicode.IsDigit`: category Nd, whose members come in runs of ten.
-pub(crate) fn is_digit(c: char) -> bool {
-    const ZEROS: [u32; 66] = [
-        0x30, 0x660, 0x6f0, 0x7c0, 0x966, 0x9e6, 0xa66, 0xae6, 0xb66, 0xbe6, 0xc66, 0xce6, 0xd66,
-        0xde6, 0xe50, 0xed0, 0xf20, 0x1040, 0x1090, 0x17e0, 0x1810, 0x1946, 0x19d0, 0x1a80, 0x1a90,
-        0x1b50, 0x1bb0, 0x1c40, 0x1c50, 0xa620, 0xa8d0, 0xa900, 0xa9d0, 0xa9f0, 0xaa50, 0xabf0,
-        0xff10, 0x104a0, 0x10d30, 0x11066, 0x110f0, 0x11136, 0x111d0, 0x112f0, 0x11450, 0x114d0,
-        0x11650, 0x116c0, 0x11730, 0x118e0, 0x11950, 0x11c50, 0x11d50, 0x11da0, 0x11f50, 0x16a60,
-        0x16ac0, 0x16b50, 0x1d7ce, 0x1d7d8, 0x1d7e2, 0x1d7ec, 0x1d7f6, 0x1e140, 0x1e2f0, 0x1e950,
-    ];
-    if c.is_ascii() {
-        return c.is_ascii_digit();
-    }
-    let code = u32::from(c);
-    ZEROS.iter().any(|zero| (*zero..*zero + 10).contains(&code))
-        || (0x1e4f0..0x1e4fa).contains(&code)
-        || (0x1fbf0..0x1fbfa).contains(&code)
-}
-
-/// `unicode.IsLetter`: category L. Rust knows the property Alphabetic, which has letter-like numbers besides.
-pub(crate) fn is_letter(c: char) -> bool {
-    c.is_ascii_alphabetic()
-        || (!c.is_ascii()
-            && c.is_alphabetic()
-            && !c.is_numeric()
-            && !matches!(u32::from(c), 0x24b6..=0x24e9 | 0x1f130..=0x1f189))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -209,17 +181,5 @@ mod tests {
             upper("ma\u{131}nta\u{131}ner\u{17f}\u{df}"),
             "MAINTAINERS\u{df}"
         );
-    }
-
-    #[test]
-    fn letters_and_digits() {
-        assert!(
-            is_letter('é')
-                && is_letter('ß')
-                && is_letter('字')
-                && !is_letter('Ⅷ')
-                && !is_letter('ⓐ')
-        );
-        assert!(is_digit('٣') && !is_digit('²') && !is_digit('一'));
     }
 }

@@ -7,6 +7,7 @@ use super::{
     git::{self, GitRef, Parsed},
     path,
     state::{Kind, StateId, Task, Vertex},
+    url,
 };
 use crate::{
     digest::Digest,
@@ -32,11 +33,14 @@ pub(super) fn classify(source: &str) -> Result<Classified, ErrorKind> {
         Parsed::Refused(reason) => Err(ErrorKind::Git(reason)),
         Parsed::Git(git) if !git.is_path => Ok(Classified::Git(Box::new(git))),
         Parsed::Git(_) => Ok(Classified::Path),
-        Parsed::Other if source.starts_with("http://") || source.starts_with("https://") => {
-            Ok(Classified::Http)
-        }
+        Parsed::Other if is_http(source) => Ok(Classified::Http),
         Parsed::Other => Ok(Classified::Path),
     }
+}
+
+/// Whether it is a file of the web, unless it is a repository.
+pub(super) fn is_http(source: &str) -> bool {
+    source.starts_with("http://") || source.starts_with("https://")
 }
 
 /// Sources and destination, expanded.
@@ -210,10 +214,7 @@ impl Builder<'_> {
                 return Err(ErrorKind::ChecksumSources);
             };
             // BuildKit counts github.com/… here, although it then takes it for a path.
-            let remote = matches!(git::parse(source), Parsed::Git(_))
-                || source.starts_with("http://")
-                || source.starts_with("https://");
-            if !remote {
+            if !matches!(git::parse(source), Parsed::Git(_)) && !is_http(source) {
                 return Err(ErrorKind::ChecksumLocal);
             }
         }
@@ -228,7 +229,13 @@ impl Builder<'_> {
                 }
                 // What a repository's URL sets stays set for the sources behind it.
                 Classified::Git(git) => git_source(&git, &mut checksum, &mut keep_git_dir)?,
-                Classified::Http => http_source(source, &checksum)?,
+                Classified::Http => {
+                    check_file_name(source)?;
+                    http_source(
+                        source,
+                        Some(checksum.as_str()).filter(|sum| !sum.is_empty()),
+                    )?
+                }
             };
             let word = add
                 .sources
@@ -292,7 +299,7 @@ impl Builder<'_> {
 /// The most sources of one ADD that can be pinned. With more, its URLs stay without a pin, and the build is refused.
 const MAX_SOURCES: usize = 256;
 
-pub(super) fn git_source(
+fn git_source(
     git: &GitRef,
     checksum: &mut String,
     keep_git_dir: &mut Option<bool>,
@@ -317,16 +324,26 @@ pub(super) fn git_source(
         .map_err(ErrorKind::Git)
 }
 
-pub(super) fn http_source(url: &str, checksum: &str) -> Result<Source, ErrorKind> {
-    let checksum = match checksum {
-        "" => None,
-        text => match text.parse::<Digest>() {
-            Ok(_) => Some(text.to_owned()),
-            Err(error) => return Err(ErrorKind::Checksum(text.to_owned(), error)),
-        },
-    };
+pub(super) fn http_source(url: &str, checksum: Option<&str>) -> Result<Source, ErrorKind> {
+    if let Some(text) = checksum
+        && let Err(error) = text.parse::<Digest>()
+    {
+        return Err(ErrorKind::Checksum(text.to_owned(), error));
+    }
     Ok(Source::Http {
         url: url.to_owned(),
-        checksum,
+        checksum: checksum.map(str::to_owned),
     })
+}
+
+/// The file is named by the last element of the path, and protobuf carries only text.
+fn check_file_name(url: &str) -> Result<(), ErrorKind> {
+    let path = url::parse(url)
+        .map(|parsed| parsed.path)
+        .unwrap_or_default();
+    let mut elements = path.rsplit(|byte| *byte == b'/');
+    match elements.find(|element| !element.is_empty()) {
+        Some(name) if std::str::from_utf8(name).is_err() => Err(ErrorKind::FileName),
+        _ => Ok(()),
+    }
 }

@@ -506,11 +506,14 @@ impl<'a> Builder<'a> {
         let Some(state) = self.states.get(id) else {
             return Ok(());
         };
-        if state.base.is_some() || state.dispatched || state.resolved {
+        let implicit = state.implicit.clone();
+        // BuildKit is done with an image when it first sees it named, even by a stage that nothing reaches yet. When a
+        // trigger reaches that stage later, the image is loaded as it stands: no context in its place, no configuration.
+        let late = implicit.is_some() && state.dispatched && reachable;
+        if state.base.is_some() || state.resolved || (state.dispatched && !late) {
             return Ok(());
         }
         let stage = state.stage;
-        let implicit = state.implicit.clone();
         let context = state.context.clone();
         let written = state.base_name.clone();
         let is_scratch = written == SCRATCH && context.is_none();
@@ -552,7 +555,7 @@ impl<'a> Builder<'a> {
         let replaces_stage = context.is_some();
         let source = match context.or_else(|| {
             self.named_context(&name, Some(&platform))
-                .filter(|_| reachable)
+                .filter(|_| reachable && !late)
         }) {
             Some(key) => Source::Context {
                 key,
@@ -620,6 +623,13 @@ impl<'a> Builder<'a> {
             loaded: false,
         };
         let index = self.add_fetch(fetch);
+        if late {
+            let vertex = self.graph.add(Kind::Fetch(index), []);
+            if let Some(state) = self.states.get_mut(id) {
+                state.vertex = Some(vertex);
+            }
+            return Ok(());
+        }
         self.configure(id, base, index, stage.is_some(), replaces_stage);
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::{
     Edit, Error, ErrorKind, Fetch, Origin, Source,
-    add::{Classified, classify, git_source, http_source},
+    add::{Classified, classify, http_source, is_http},
     collect::{Builder, SCRATCH, at},
     env::Lookup,
     state::{Site, Task},
@@ -75,13 +75,10 @@ fn context(builder: &mut Builder<'_>, key: String, name: &str) {
 }
 
 fn stage_source(builder: &mut Builder<'_>, name: &str) -> Result<(), Error> {
-    let wanted = text::lower(name);
-    let stages = builder.stages;
-    let Some(stage) = stages
-        .stages
-        .iter()
-        .find(|stage| !stage.name.is_empty() && stage.name == wanted)
-    else {
+    // `strings.EqualFold`, for which the long s is an s. Names of stages are ASCII.
+    let wanted = text::lower(name).replace('\u{17f}', "s");
+    let mut stages = builder.stages.stages.iter();
+    let Some(stage) = stages.find(|stage| !stage.name.is_empty() && stage.name == wanted) else {
         let kind = ErrorKind::Epoch(format!("{name:?} is neither a number nor a stage"));
         return Err(Error {
             span: Span::default(),
@@ -169,16 +166,24 @@ fn only_source<'a>(
                     return refuse("must have exactly one remote ADD source");
                 };
                 let source = expand(scope, path)?;
-                let mut checksum = match &add.checksum {
-                    Some(flag) => expand(scope, flag.value.as_bytes())?,
-                    None => String::new(),
-                };
-                let remote = match classify(&source)? {
-                    Classified::Http => http_source(&source, &checksum)?,
-                    Classified::Git(git) => {
-                        git_source(&git, &mut checksum, &mut add.keep_git_dir.clone())?
+                let flag = add.checksum.as_ref().filter(|flag| !flag.value.is_empty());
+                let checksum = flag
+                    .map(|flag| expand(scope, flag.value.as_bytes()))
+                    .transpose()?;
+                let remote = match classify(&source) {
+                    // Unlike in a build, the flag wins over the URL.
+                    Ok(Classified::Git(git)) => {
+                        let keep = add.keep_git_dir == Some(true) || git.keep_git_dir == Some(true);
+                        let checksum = checksum.as_ref().unwrap_or(&git.checksum);
+                        git.source(checksum, keep)
+                            .map(Source::Git)
+                            .map_err(ErrorKind::Git)?
                     }
-                    Classified::Path => return refuse("must ADD an HTTP(S) or git source"),
+                    // Unlike in a build, a repository with parameters that are refused is taken for a file.
+                    Ok(Classified::Http) => http_source(&source, checksum.as_deref())?,
+                    Err(_) if is_http(&source) => http_source(&source, checksum.as_deref())?,
+                    Err(error) => return Err(error),
+                    Ok(Classified::Path) => return refuse("must ADD an HTTP(S) or git source"),
                 };
                 found = Some((command, add, remote, source));
             }

@@ -23,14 +23,14 @@ pub struct Error {
 }
 
 impl Error {
-    /// Whether it is a bound of ours that is exceeded: BuildKit has none there, and may not come to an end.
+    /// Whether something is too large: BuildKit has no bound there and may not come to an end, or names another line.
     #[must_use]
     pub fn is_bound(&self) -> bool {
         matches!(
             self.kind,
             ErrorKind::TooLarge
                 | ErrorKind::Expand(ExpandError::TooLarge)
-                | ErrorKind::Parse(ParseErrorKind::FileTooLarge)
+                | ErrorKind::Parse(ParseErrorKind::FileTooLarge | ParseErrorKind::LineTooLong)
         )
     }
 }
@@ -142,6 +142,9 @@ pub enum ErrorKind {
     /// Parameters of a git URL.
     #[error("{0}")]
     Git(String),
+    /// `ADD https://host/%ff`.
+    #[error("the file name in the URL decodes to text that is not UTF-8")]
+    FileName,
     /// `COPY https://…`
     #[error("COPY takes no {0}; ADD does")]
     CopyRemote(&'static str),

@@ -50,21 +50,32 @@ impl From<url::Url> for Remote {
     }
 }
 
+/// Why a text is no remote.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum NoRemote {
+    /// It has neither a protocol nor the form `user@host:path` (`gitutil.ErrUnknownProtocol`).
+    UnknownProtocol,
+    /// It has a protocol, but not one of git, or is no URL.
+    Invalid,
+}
+
 /// `gitutil.ParseURL`.
-fn parse_remote(text: &str) -> Option<Remote> {
+fn parse_remote(text: &str) -> Result<Remote, NoRemote> {
     let protocol = text.bytes().take_while(u8::is_ascii_alphanumeric).count();
     if protocol > 0
         && text
             .get(protocol..)
             .is_some_and(|rest| rest.starts_with("://"))
     {
-        let protocol = text.get(..protocol)?.to_ascii_lowercase();
-        if !matches!(protocol.as_str(), "http" | "https" | "ssh" | "git") {
-            return None;
-        }
-        return url::parse(text).map(Remote::from);
+        let known = ["http", "https", "ssh", "git"];
+        let written = text.get(..protocol).unwrap_or_default();
+        return Some(text)
+            .filter(|_| known.iter().any(|name| written.eq_ignore_ascii_case(name)))
+            .and_then(url::parse)
+            .map(Remote::from)
+            .ok_or(NoRemote::Invalid);
     }
-    parse_scp(text)
+    parse_scp(text).ok_or(NoRemote::UnknownProtocol)
 }
 
 /// `user@host:path`, with query and fragment (`sshutil.ParseSCPStyleURL`).
@@ -120,6 +131,7 @@ pub(super) fn parse(text: &str) -> Parsed {
         url::parse(text).map(Remote::from)
     } else {
         parse_remote(text)
+            .ok()
             .filter(|remote| !remote.scheme.starts_with("http") || remote.path.ends_with(b".git"))
     };
     let Some(remote) = remote else {
@@ -223,31 +235,30 @@ impl GitRef {
     /// # Errors
     /// When the identifier would not be text.
     pub(super) fn source(&self, checksum: &str, keep_git_dir: bool) -> Result<GitSource, String> {
-        // What has no protocol, github.com/…, gets https.
-        let remote = parse_remote(&self.remote)
-            .or_else(|| parse_remote(&format!("https://{}", self.remote)));
-        let (remote, mut id) = match remote {
-            Some(remote) => {
-                let id = format!(
-                    "{}{}",
-                    utf8(&remote.host)?,
-                    path::join(&["/", utf8(&remote.path)?])
-                );
-                (remote.text, id)
-            }
-            None => (self.remote.clone(), self.remote.clone()),
-        };
-        if !self.reference.is_empty() || !self.subdir.is_empty() {
-            id.push('#');
-            id.push_str(&self.reference);
-            if !self.subdir.is_empty() {
-                id.push(':');
-                id.push_str(&self.subdir);
-            }
+        let (mut text, mut remote) = (self.remote.clone(), parse_remote(&self.remote));
+        if matches!(remote, Err(NoRemote::UnknownProtocol)) {
+            text.insert_str(0, "https://");
+            remote = parse_remote(&text);
         }
+        let identifier = match &remote {
+            Err(_) => text.clone(),
+            Ok(remote) => {
+                let path = path::join(&["/", utf8(&remote.path)?]);
+                let mut identifier = format!("{}{path}", utf8(&remote.host)?);
+                if !self.reference.is_empty() || !self.subdir.is_empty() {
+                    identifier.push('#');
+                    identifier.push_str(&self.reference);
+                }
+                if !self.subdir.is_empty() {
+                    identifier.push(':');
+                    identifier.push_str(&self.subdir);
+                }
+                identifier
+            }
+        };
         Ok(GitSource {
-            remote,
-            identifier: format!("git://{id}"),
+            remote: remote.map_or(text, |remote| remote.text),
+            identifier: format!("git://{identifier}"),
             reference: self.reference.clone(),
             subdir: self.subdir.clone(),
             checksum: (!checksum.is_empty()).then(|| checksum.to_owned()),
@@ -336,6 +347,11 @@ mod tests {
             ),
             ("https://h.test/r.git?submodules=maybe", "refused"),
             ("https://h.test/%zz.git", "other"),
+            // Go reads this, and then not what it wrote of it.
+            (
+                "https://[::1%25é]/r.git#v1",
+                "git://https://[::1%25%C3%A9]/r.git https://[::1%25%C3%A9]/r.git ",
+            ),
             ("", "other"),
         ] {
             assert_eq!(identifier(text), expected, "{text}");

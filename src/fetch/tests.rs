@@ -265,6 +265,24 @@ fn triggers_of_the_base_run() {
 }
 
 #[test]
+fn images_of_a_stage_that_only_a_trigger_reaches_are_loaded() {
+    let text = "FROM a AS base\nRUN --mount=from=late:1,target=/m x\nCOPY --from=scratch / /\nFROM b AS mid\nONBUILD COPY --from=base / /\nFROM mid\n";
+    let mut with_context = options();
+    with_context.named_contexts.insert("late:1".to_owned());
+    for options in [options(), with_context] {
+        let plan = plan_with(text, &options, &assumed());
+        assert_eq!(
+            summary(text, &plan),
+            [
+                "docker.io/library/b:latest linux/arm64 <b>",
+                "docker.io/library/a:latest linux/arm64 <a>",
+                "docker.io/library/late:1 linux/arm64 <late:1>",
+            ]
+        );
+    }
+}
+
+#[test]
 fn triggers_of_the_file_have_places_in_it() {
     let text = "FROM a AS x\nONBUILD  \\\n ADD --link \\\n https://h.test/$V /d\nONBUILD RUN <<E\nhi\nE\nONBUILD COPY --from=c:1 / /\nFROM x\nENV V=2\n";
     let plan = plan(text);
@@ -472,6 +490,7 @@ fn adds_are_refused_like_buildkits() {
             "ADD --checksum=x https://h.test/a b /",
             ErrorKind::ChecksumSources,
         ),
+        ("ADD https://h.test/a/%ff/ /", ErrorKind::FileName),
         ("COPY https://h.test/a /", ErrorKind::CopyRemote("URL")),
         (
             "COPY git@h.test:a /",
@@ -595,6 +614,36 @@ fn source_date_epoch() {
     assert!(with("nobody", text).is_err());
     assert!(with("t", &text.replace("scratch", "b")).is_err());
     assert!(with("context", text).is_ok());
+    // Here, unlike in a build, a flag wins over the URL, and what is no good repository is a file.
+    let source = |add: &str, expected: &str| {
+        let text = format!("FROM scratch AS s\nADD {add} /\nFROM a\n");
+        let found = with("\u{17f}", &text).map(|fetches| fetches[0].clone());
+        assert_eq!(
+            found.ok().as_deref().and_then(|f| f.split(" <").next()),
+            Some(expected),
+            "{add}"
+        );
+    };
+    source(
+        "--checksum=abc https://h.test/r.git?checksum=abd",
+        "git://h.test/r.git https://h.test/r.git",
+    );
+    source(
+        "--keep-git-dir=false https://h.test/r.git?keep-git-dir",
+        "git://h.test/r.git https://h.test/r.git",
+    );
+    source(
+        "https://h.test/r.git?bogus=1",
+        "https://h.test/r.git?bogus=1 -",
+    );
+    assert!(with("t", &text.replace("ADD ", "ADD --checksum=$NONE ")).is_err());
+    assert!(
+        with(
+            "t",
+            &text.replace("https://h.test/t", "git@h.test:t?bogus=1")
+        )
+        .is_err()
+    );
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! URLs as Go's `net/url` (1.26) reads and writes them. What it refuses and how it normalises decides whether an ADD
+//! URLs as Go's `net/url` (1.26.3 and later) reads and writes them. What it refuses and how it normalises decides whether an ADD
 //! is a git repository, a file or a path.
 
 use std::net::Ipv6Addr;
@@ -145,7 +145,7 @@ pub(super) fn parse(text: &str) -> Option<Url> {
             Some((user, host)) => (Some(user), host),
             None => (None, authority),
         };
-        url.host = parse_host(host)?;
+        url.host = parse_host(&url.scheme, host)?;
         url.user = match user {
             Some(user) => Some(parse_user(user)?),
             None => None,
@@ -199,7 +199,7 @@ fn valid_port(text: &str) -> bool {
             .is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-fn parse_host(text: &str) -> Option<Vec<u8>> {
+fn parse_host(scheme: &str, text: &str) -> Option<Vec<u8>> {
     match text.rfind('[') {
         Some(0) => {
             let (inner, port) = text.get(1..)?.rsplit_once(']')?;
@@ -226,9 +226,13 @@ fn parse_host(text: &str) -> Option<Vec<u8>> {
         Some(_) => return None,
         None => {}
     }
-    if let Some(colon) = text.find(':')
-        && !valid_port(text.get(colon..)?)
-    {
+    // The host of other schemes may have colons, which only some databases use.
+    let colon = if matches!(scheme, "http" | "https") {
+        text.find(':')
+    } else {
+        text.rfind(':')
+    };
+    if colon.is_some_and(|colon| !text.get(colon..).is_some_and(valid_port)) {
         return None;
     }
     unescape(text.as_bytes(), Place::Host)
@@ -346,6 +350,7 @@ mod tests {
             ("https://h.test", "https://h.test"),
             ("https:///x", "https:///x"),
             ("https://a:@h.test/", "https://a:@h.test/"),
+            ("ssh://h.test:1:2/x", "ssh://h.test:1:2/x"),
             ("github.com/a/b", "github.com/a/b"),
         ] {
             assert_eq!(round(text).as_deref(), Some(expected), "{text}");
@@ -360,6 +365,7 @@ mod tests {
             "https://h.test/%4",
             "https://h.test:8x/",
             "https://h.test:1:2/",
+            "ssh://h.test:1:x/",
             "https://h test/",
             "https://h.test%41/",
             "https://[::1/",

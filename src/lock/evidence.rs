@@ -7,6 +7,9 @@
 //! {"id":"sha256:…","kind":"sigstore-bundle","subject":"sha256:…","bundle":"BASE64"}
 //! {"id":"sha256:…","kind":"openpgp","subject":"sha256:…","signature":"BASE64"}
 //! {"id":"sha256:…","kind":"minisign","subject":"sha256:…","signature":"BASE64"}
+//! {"id":"sha256:…","kind":"signify","subject":"sha256:…","signature":"BASE64"}
+//! {"id":"sha256:…","kind":"ssh","subject":"sha256:…","signature":"BASE64"}
+//! {"id":"sha256:…","kind":"checksums","subject":"sha256:…","list":"BASE64"}
 //! {"id":"sha256:…","kind":"git","subject":"sha256:…","tags":["BASE64"],"commit":"BASE64"}
 //! ```
 //!
@@ -23,7 +26,9 @@ use serde::{Deserialize, Serialize};
 use crate::{
     digest::Digest,
     policy::strict::FileError,
-    verify::{Proof, Signer, bundle, cosign, git, json, minisign, openpgp},
+    verify::{
+        Proof, Signer, bundle, checksums, cosign, git, json, minisign, openpgp, signify, ssh,
+    },
 };
 
 /// Largest file read, in bytes.
@@ -75,6 +80,18 @@ enum Content {
     Minisign {
         subject: Digest,
         signature: String,
+    },
+    Signify {
+        subject: Digest,
+        signature: String,
+    },
+    Ssh {
+        subject: Digest,
+        signature: String,
+    },
+    Checksums {
+        subject: Digest,
+        list: String,
     },
     Git {
         subject: Digest,
@@ -227,6 +244,18 @@ impl Content {
                 subject,
                 signature: Base64::encode_string(bytes),
             },
+            Proof::Signify(bytes) => Self::Signify {
+                subject,
+                signature: Base64::encode_string(bytes),
+            },
+            Proof::Ssh(bytes) => Self::Ssh {
+                subject,
+                signature: Base64::encode_string(bytes),
+            },
+            Proof::Checksums(bytes) => Self::Checksums {
+                subject,
+                list: Base64::encode_string(bytes),
+            },
             Proof::Git(objects) => Self::Git {
                 subject,
                 tags: objects
@@ -295,6 +324,18 @@ impl Content {
             Self::Minisign { subject, signature } => (
                 subject,
                 Proof::Minisign(decode("signature", &signature, minisign::MAX_PROOF)?),
+            ),
+            Self::Signify { subject, signature } => (
+                subject,
+                Proof::Signify(decode("signature", &signature, signify::MAX_PROOF)?),
+            ),
+            Self::Ssh { subject, signature } => (
+                subject,
+                Proof::Ssh(decode("signature", &signature, ssh::MAX_PROOF)?),
+            ),
+            Self::Checksums { subject, list } => (
+                subject,
+                Proof::Checksums(decode("list", &list, checksums::MAX_LIST)?),
             ),
             Self::Git {
                 subject,

@@ -384,9 +384,9 @@ fn changed_evidence_is_refused_at_its_line() {
         ),
         (
             named(&format!(
-                "{{\"kind\":\"openpgp\",\"subject\":\"{subject}\"}}"
+                "{{\"kind\":\"notary\",\"subject\":\"{subject}\"}}"
             )),
-            "unknown variant `openpgp`",
+            "unknown variant `notary`",
         ),
         (
             named(&format!("{{\"subject\":\"{subject}\",\"bundle\":\"\"}}")),

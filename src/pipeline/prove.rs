@@ -11,7 +11,7 @@ use crate::{
     reference::ImageReference,
     report::Kind,
     resolve::{Resolve, ResolveError},
-    verify::Proof,
+    verify::{Proof, checksums},
 };
 
 /// Largest signature or list of checksums that is fetched, in bytes.
@@ -130,13 +130,22 @@ async fn fetch<R: Resolve>(
                 signature: Some(signature),
             },
             At::File { digest, .. },
+        ) => Ok(vec![(digest.clone(), proof(resolver, signature).await?)]),
+        (
+            Wanted::Files {
+                checksums: Some(list),
+                signature,
+            },
+            At::File { digest, .. },
         ) => {
-            let bytes = resolver.small_file(signature, MAX_FILE).await?;
-            let proof = Proof::of_file(bytes).map_err(|failure| ResolveError::Failed {
-                cause: format!("{signature}: {failure}"),
-                next: "correct `signature` in the rule".to_owned(),
-            })?;
-            Ok(vec![(digest.clone(), proof)])
+            let list = resolver.small_file(list, checksums::MAX_LIST).await?;
+            let mut proofs = Vec::new();
+            if let Some(signature) = signature {
+                let proof = proof(resolver, signature).await?;
+                proofs.push((Digest::sha256(&list), proof));
+            }
+            proofs.push((digest.clone(), Proof::Checksums(list)));
+            Ok(proofs)
         }
         (Wanted::Objects, At::Commit { source, commit }) => {
             let objects = resolver.objects(source, commit).await?;
@@ -144,4 +153,13 @@ async fn fetch<R: Resolve>(
         }
         _ => Ok(Vec::new()),
     }
+}
+
+/// The signature at `url`.
+async fn proof<R: Resolve>(resolver: &R, url: &str) -> Result<Proof, ResolveError> {
+    let bytes = resolver.small_file(url, MAX_FILE).await?;
+    Proof::of_file(bytes).map_err(|failure| ResolveError::Failed {
+        cause: format!("{url}: {failure}"),
+        next: "correct `signature` in the rule".to_owned(),
+    })
 }

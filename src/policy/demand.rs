@@ -159,7 +159,7 @@ fn demand(
     known.extend(members);
     table.only(&known, &[("attestation", LATER)])?;
     let Some(names) = table.strings("signed-by")? else {
-        for key in members.iter().filter(|key| table.has(key)) {
+        if let Some(key) = members.iter().find(|key| table.has(key)) {
             return Err(table.misplaced(key, "it belongs to `signed-by`"));
         }
         return accepted(

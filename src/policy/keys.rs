@@ -6,26 +6,133 @@ use super::{
     files::{Files, relative},
     strict::{FileError, Spanned, Table, shown},
 };
-use crate::verify::{MAX_KEY_BYTES, TrustedKey, Written, openpgp};
+use crate::verify::{
+    MAX_KEY_BYTES, TrustedKey, Written, WrittenIdentity, WrittenProvenance, openpgp, signify,
+    sigstore, ssh,
+};
 
 const LATER: &str = "a later version reads this kind of key";
 
-/// The kinds of key, each by the member that holds it: its name, what it holds, its other members, the largest file.
-const KINDS: &[(&str, &str, &[&str], usize)] = &[
-    ("cosign", "a cosign public key", &[], MAX_KEY_BYTES),
-    (
-        "openpgp",
-        "an OpenPGP key or keyring",
-        &["fingerprint"],
-        openpgp::MAX_KEY_BYTES,
-    ),
-    (
-        "minisign",
-        "a minisign public key",
-        &["legacy"],
-        MAX_KEY_BYTES,
-    ),
+/// A kind of key in the policy.
+struct Kind {
+    /// The member that says which kind it is.
+    name: &'static str,
+    /// What it holds.
+    what: &'static str,
+    /// The member with the key file, or with the key itself; not needed if it is another than `name`.
+    file: &'static str,
+    /// Largest file, in bytes.
+    limit: usize,
+    /// Whether the text is the key itself.
+    inline: fn(&str) -> bool,
+    /// The other members.
+    members: &'static [&'static str],
+    /// From the file, if there is one.
+    written: fn(&Table<'_>, Option<Bytes<'_>>) -> Result<Written, FileError>,
+}
+
+/// A kind of key is one entry.
+const KINDS: &[Kind] = &[
+    Kind {
+        name: "cosign",
+        what: "give the path of a cosign public key, or its PEM block",
+        file: "cosign",
+        limit: MAX_KEY_BYTES,
+        inline: is_block,
+        members: PROVENANCE,
+        written: |table, file| {
+            Ok(Written::Sigstore {
+                pem: file.map(Bytes::text).transpose()?,
+                identity: None,
+                provenance: provenance(table)?,
+            })
+        },
+    },
+    Kind {
+        name: "issuer",
+        what: "give the issuer of the identity, as its URL",
+        file: "trusted-root",
+        limit: sigstore::MAX_ROOTS,
+        inline: |_| false,
+        members: &["identity", "trusted-root", "builder", "source", "ref"],
+        written: |table, file| {
+            let issuer = table.required_string("issuer", "")?;
+            let identity =
+                table.required_string("identity", "say whom the issuer must have vouched for")?;
+            if !issuer.value.starts_with("https://") {
+                let message = "an issuer is a URL: https://...".to_owned();
+                return Err(table.error(issuer.span, message));
+            }
+            Ok(Written::Sigstore {
+                pem: None,
+                identity: Some(WrittenIdentity {
+                    issuer: issuer.value.to_owned(),
+                    subject: identity.value.to_owned(),
+                    roots: file.map(Bytes::text).transpose()?,
+                }),
+                provenance: provenance(table)?,
+            })
+        },
+    },
+    Kind {
+        name: "openpgp",
+        what: "give the path of an OpenPGP key or keyring",
+        file: "openpgp",
+        limit: openpgp::MAX_KEY_BYTES,
+        inline: is_block,
+        members: &["fingerprint"],
+        written: |table, file| {
+            let fingerprint = table.string("fingerprint")?;
+            Ok(Written::openpgp(
+                file.map_or(&[], |file| file.bytes),
+                fingerprint.map(|text| text.value.to_owned()),
+            ))
+        },
+    },
+    Kind {
+        name: "minisign",
+        what: "give the path of a minisign key, or its second line",
+        file: "minisign",
+        limit: MAX_KEY_BYTES,
+        // Base64 of 42 bytes that begin with `Ed`.
+        inline: |text| text.len() == 56 && text.starts_with("RW"),
+        members: &["legacy"],
+        written: |table, file| {
+            Ok(Written::Minisign {
+                text: text(file)?,
+                legacy: table.boolean("legacy")?.is_some_and(|legacy| legacy.value),
+            })
+        },
+    },
+    Kind {
+        name: "signify",
+        what: "give the path of a signify key",
+        file: "signify",
+        limit: signify::MAX_KEY,
+        inline: |_| false,
+        members: &[],
+        written: |_, file| Ok(Written::Signify { text: text(file)? }),
+    },
+    Kind {
+        name: "ssh",
+        what: "give the path of an SSH public key or an allowed-signers file, or the key itself",
+        file: "ssh",
+        limit: ssh::MAX_KEY,
+        inline: |text| text.contains(' ') && text.contains(" AAAA"),
+        members: &["principal", "namespace"],
+        written: |table, file| {
+            let member = |key| Ok(table.string(key)?.map(|text| text.value.to_owned()));
+            Ok(Written::Ssh {
+                text: text(file)?,
+                principal: member("principal")?,
+                namespace: member("namespace")?,
+            })
+        },
+    },
 ];
+
+/// What SLSA provenance must say.
+const PROVENANCE: &[&str] = &["builder", "source", "ref"];
 
 /// A key by its name, and as it is written down.
 #[derive(Clone, Debug)]
@@ -40,25 +147,33 @@ pub(super) fn read(
     files: &dyn Files,
 ) -> Result<BTreeMap<String, NamedKey>, FileError> {
     let mut keys = BTreeMap::new();
-    for (name, table, place) in places(top)? {
+    for place in places(top)? {
         let bytes = match &place.from {
-            From::Inline(text) => text.clone().into_bytes(),
-            From::Path(path) => files.read(path, place.limit).map_err(|error| {
-                top.error(
-                    place.span.clone(),
-                    format!("the key file `{}` cannot be read: {error}", shown(path)),
-                )
-            })?,
+            None => None,
+            Some(From::Inline(text)) => Some(text.clone().into_bytes()),
+            Some(From::Path(path)) => {
+                Some(files.read(path, place.kind.limit).map_err(|error| {
+                    top.error(
+                        place.span.clone(),
+                        format!("the key file `{}` cannot be read: {error}", shown(path)),
+                    )
+                })?)
+            }
         };
-        let written = written(&table, &place, bytes)?;
+        let file = bytes.as_deref().map(|bytes| Bytes {
+            bytes,
+            table: &place.table,
+            span: &place.span,
+        });
+        let written = (place.kind.written)(&place.table, file)?;
         let key = written
             .read()
             .map_err(|error| top.error(place.span, error))?;
         let trusted = TrustedKey {
-            name: name.clone(),
+            name: place.name.clone(),
             key,
         };
-        keys.insert(name, NamedKey { trusted, written });
+        keys.insert(place.name, NamedKey { trusted, written });
     }
     Ok(keys)
 }
@@ -67,36 +182,49 @@ pub(super) fn read(
 pub(super) fn paths(top: &Table<'_>) -> Result<Vec<String>, FileError> {
     Ok(places(top)?
         .into_iter()
-        .filter_map(|(_, _, place)| match place.from {
-            From::Path(path) => Some(path),
-            From::Inline(_) => None,
+        .filter_map(|place| match place.from {
+            Some(From::Path(path)) => Some(path),
+            _ => None,
         })
         .collect())
 }
 
-fn written(table: &Table<'_>, place: &Place, bytes: Vec<u8>) -> Result<Written, FileError> {
-    let text = |bytes: Vec<u8>| {
-        String::from_utf8(bytes)
-            .map_err(|_| table.error(place.span.clone(), "the key is not text".to_owned()))
+/// A key's bytes, and where the policy names them.
+struct Bytes<'a> {
+    bytes: &'a [u8],
+    table: &'a Table<'a>,
+    span: &'a Range<usize>,
+}
+
+impl Bytes<'_> {
+    fn text(self) -> Result<String, FileError> {
+        String::from_utf8(self.bytes.to_vec()).map_err(|_| {
+            let message = "the key is not text".to_owned();
+            self.table.error(self.span.clone(), message)
+        })
+    }
+}
+
+fn text(file: Option<Bytes<'_>>) -> Result<String, FileError> {
+    file.map_or_else(|| Ok(String::new()), Bytes::text)
+}
+
+fn provenance(table: &Table<'_>) -> Result<Option<WrittenProvenance>, FileError> {
+    let part = |key| Ok(table.string(key)?.map(|text| text.value.to_owned()));
+    let provenance = WrittenProvenance {
+        builder: part("builder")?,
+        source: part("source")?,
+        reference: part("ref")?,
     };
-    Ok(match place.kind {
-        "openpgp" => {
-            let fingerprint = table.string("fingerprint")?;
-            Written::openpgp(&bytes, fingerprint.map(|text| text.value.to_owned()))
-        }
-        "minisign" => Written::Minisign {
-            text: text(bytes)?,
-            legacy: table.boolean("legacy")?.is_some_and(|legacy| legacy.value),
-        },
-        _ => Written::Cosign { pem: text(bytes)? },
-    })
+    Ok((provenance != WrittenProvenance::default()).then_some(provenance))
 }
 
 /// Where a key comes from.
-struct Place {
-    kind: &'static str,
-    from: From,
-    limit: usize,
+struct Place<'a> {
+    name: String,
+    table: Table<'a>,
+    kind: &'static Kind,
+    from: Option<From>,
     span: Range<usize>,
 }
 
@@ -105,54 +233,47 @@ enum From {
     Path(String),
 }
 
-fn places<'a>(top: &Table<'a>) -> Result<Vec<(String, Table<'a>, Place)>, FileError> {
+fn places<'a>(top: &Table<'a>) -> Result<Vec<Place<'a>>, FileError> {
     let mut places = Vec::new();
     for (name, table) in top.named_tables("keys")? {
         if name.is_empty() {
             return Err(table.error(table.span.clone(), "a key's name is not empty".to_owned()));
         }
-        let mut kinds = KINDS.iter().filter(|(kind, ..)| table.has(kind));
-        let Some((kind, what, members, limit)) = kinds.next() else {
-            let all: Vec<_> = KINDS.iter().map(|(kind, ..)| *kind).collect();
-            table.only(&all, &later())?;
-            let known: Vec<_> = all.iter().map(|kind| format!("`{kind}`")).collect();
-            let message = format!(
-                "`keys.{}` has no key; known are {}",
-                shown(&name),
-                known.join(", ")
-            );
-            return Err(table.error(table.span.clone(), message));
+        let later = [("notation", LATER), ("x509", LATER)];
+        let Some(kind) = KINDS.iter().find(|kind| table.has(kind.name)) else {
+            let all: Vec<_> = KINDS.iter().map(|kind| kind.name).collect();
+            table.only(&all, &later)?;
+            return Err(table.missing(
+                "cosign",
+                &format!("and no other kind of key; there are {}", all.join(", ")),
+            ));
         };
-        let mut known = vec![*kind];
-        known.extend(*members);
-        table.only(&known, &later())?;
-        let Spanned { value, span } = table.required_string(kind, what)?;
-        let inline = value.trim_start().starts_with("-----BEGIN ")
-            || (*kind == "minisign" && is_line(value));
-        let from = if inline {
-            From::Inline(value.to_owned())
-        } else {
-            relative(value)
-                .map_err(|why| table.error(span.clone(), format!("`{}`: {why}", shown(value))))?;
-            From::Path(value.to_owned())
+        let mut known = vec![kind.name];
+        known.extend(kind.members);
+        table.only(&known, &later)?;
+        let main = table.required_string(kind.name, kind.what)?;
+        let from = match table.string(kind.file)? {
+            None => None,
+            Some(Spanned { value, .. }) if (kind.inline)(value) => {
+                Some(From::Inline(value.to_owned()))
+            }
+            Some(Spanned { value, span }) => {
+                relative(value)
+                    .map_err(|why| table.error(span, format!("`{}`: {why}", shown(value))))?;
+                Some(From::Path(value.to_owned()))
+            }
         };
-        let place = Place {
+        places.push(Place {
+            name,
+            table,
             kind,
             from,
-            limit: *limit,
-            span,
-        };
-        places.push((name, table, place));
+            span: main.span,
+        });
     }
     Ok(places)
 }
 
-fn later() -> Vec<(&'static str, &'static str)> {
-    let kinds = ["issuer", "identity", "signify", "ssh", "notation", "x509"];
-    kinds.iter().map(|kind| (*kind, LATER)).collect()
-}
-
-/// Whether `text` is a minisign key itself: base64 of 42 bytes that begin with `Ed`.
-fn is_line(text: &str) -> bool {
-    text.len() == 56 && text.starts_with("RW")
+fn is_block(text: &str) -> bool {
+    text.trim_start().starts_with("-----BEGIN ")
 }

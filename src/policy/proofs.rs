@@ -9,7 +9,10 @@ use super::{
 use crate::{
     digest::Digest,
     lock::{Evidence, Item},
-    verify::{self, Artifact, Failure, Proof, Signer, TrustedKey, Written, git},
+    verify::{
+        self, Artifact, Failure, Key, Proof, Signer, TrustedKey, Written, checksums, git, openpgp,
+        signify,
+    },
 };
 
 /// Most pieces of evidence looked at for one digest, so that a registry full of signatures costs bounded time.
@@ -193,6 +196,23 @@ fn one(
                 outcome => outcome.map_err(|failure| failure.to_string()),
             }
         }
+        (
+            Fixed::File { digest, url },
+            ProofAt::Beside {
+                checksums: Some(list_at),
+                ..
+            },
+        ) => {
+            let Proof::Checksums(list) = item.proof() else {
+                return Err(format!(
+                    "the rule asks for a signed list of checksums, and this is a signature ({})",
+                    item.proof().kind()
+                ));
+            };
+            listed(digest, url, list_at, list, demand, evidence, now)
+                .map(|(trusted, signer)| by(trusted, signer, item))
+                .map_err(|failure| failure.to_string())
+        }
         (Fixed::Commit { commit, reference }, ProofAt::Repository(signed)) => {
             let reference = if reference.starts_with("refs/") {
                 reference.to_owned()
@@ -211,6 +231,84 @@ fn one(
             item.proof().kind()
         )),
     }
+}
+
+/// Who signed the list of checksums that has the digest under the name that the file at `url` has in it.
+fn listed<'d>(
+    digest: &Digest,
+    url: &str,
+    list_at: &str,
+    list: &[u8],
+    demand: &'d SignedBy,
+    evidence: &Evidence,
+    now: Timestamp,
+) -> Result<(&'d TrustedKey, Signer), Failure> {
+    let artifact = Artifact::File {
+        digest,
+        content: None,
+    };
+    let name = name_in_list(url, list_at);
+    let within = Proof::of_file(list.to_vec()).ok();
+    let clear = match &within {
+        Some(Proof::OpenPgp(message)) => Some(opened(message, demand, now)?),
+        Some(Proof::Signify(message)) => {
+            signify::message(message)?.map(|text| (text.to_vec(), None))
+        }
+        _ => None,
+    };
+    match clear {
+        // Opening it has checked the signature.
+        Some((text, Some((trusted, signer)))) => {
+            checksums::verify(&artifact, &text, &name, |_| Ok((trusted, signer)))
+        }
+        Some((text, None)) => checksums::verify(&artifact, &text, &name, |text| {
+            let proof = within.as_ref().ok_or(Failure::NeedsBytes)?;
+            verify::verify(text, proof, &demand.keys, now)
+        }),
+        None => checksums::verify(&artifact, list, &name, |list| {
+            let mut failure = Failure::List("has no signature".to_owned());
+            let Artifact::File { digest, .. } = list else {
+                return Err(failure);
+            };
+            for item in evidence.of(digest).take(MAX_TRIED) {
+                match verify::verify(list, item.proof(), &demand.keys, now) {
+                    Ok(signed) => return Ok(signed),
+                    Err(why) => failure = why,
+                }
+            }
+            Err(failure)
+        }),
+    }
+}
+
+type Opened<'d> = (Vec<u8>, Option<(&'d TrustedKey, Signer)>);
+
+/// The text within a message of OpenPGP, and who signed it.
+fn opened<'d>(message: &[u8], demand: &'d SignedBy, now: Timestamp) -> Result<Opened<'d>, Failure> {
+    let mut failure = None;
+    for trusted in &demand.keys {
+        let Key::OpenPgp(key) = &trusted.key else {
+            continue;
+        };
+        match openpgp::open(message, key, now) {
+            Ok((text, signer)) => return Ok((text, Some((trusted, signer)))),
+            Err(why) => failure = Some(why),
+        }
+    }
+    let names: Vec<_> = demand.keys.iter().map(|key| key.name.as_str()).collect();
+    Err(failure.unwrap_or_else(|| Failure::OtherKind(names.join(", "), openpgp::KIND)))
+}
+
+/// The name that the file at `url` has in the list at `list_at`: its path from the list's folder, or its last part.
+fn name_in_list(url: &str, list_at: &str) -> String {
+    let path = url.split(['?', '#']).next().unwrap_or(url);
+    let list = beside(url, list_at).unwrap_or_default();
+    let folder = list.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let below = path
+        .strip_prefix(folder)
+        .and_then(|rest| rest.strip_prefix('/'));
+    let last = path.rsplit_once('/').map_or(path, |(_, last)| last);
+    below.unwrap_or(last).to_owned()
 }
 
 /// What somebody who had the file's bytes found.

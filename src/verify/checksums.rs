@@ -58,7 +58,7 @@ pub fn verify<T>(
     signed: impl FnOnce(&Artifact<'_>) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     let Artifact::File { digest, .. } = artifact else {
-        return Err(stream::not_a_file(KIND));
+        return Err(stream::not_a_file(artifact, KIND));
     };
     if list.len() > MAX_LIST {
         return Err(Failure::List(format!("has more than {MAX_LIST} bytes")));

@@ -16,7 +16,7 @@
 use jiff::Timestamp;
 use sha1_checked::{CollisionResult, Digest as _};
 
-use super::{Failure, Signer, openpgp, shown};
+use super::{Failure, Signer, openpgp, shown, ssh};
 
 /// The kind's name in `Dockerfile.evidence` and in reports.
 pub const KIND: &str = "git";
@@ -63,6 +63,8 @@ pub struct Objects {
 pub enum Key<'k> {
     /// `gpg.format = openpgp`.
     OpenPgp(&'k openpgp::Key),
+    /// `gpg.format = ssh`.
+    Ssh(&'k ssh::Key),
 }
 
 /// Checks that `key` signed what is checked out.
@@ -249,9 +251,27 @@ impl Signature {
                  name an OpenPGP or SSH key that signs"
                     .to_owned(),
             )),
+            (Armor::Ssh, Key::Ssh(key)) => {
+                let date = self.date.unwrap_or(at);
+                if date > at {
+                    return Err(Failure::NotYetValid {
+                        what: "date of the signed object".to_owned(),
+                        from: date,
+                    });
+                }
+                let signer = ssh::verify_bytes(&self.payload, &self.armor, key, NAMESPACE, date)?;
+                Ok(Signer {
+                    signed: self.date,
+                    ..signer
+                })
+            }
             (found, Key::OpenPgp(key)) => Err(Failure::Stranger {
                 found: format!("an {} key", found.name()),
                 wanted: format!("the OpenPGP key {}", key.who()),
+            }),
+            (found, Key::Ssh(key)) => Err(Failure::Stranger {
+                found: format!("an {} key", found.name()),
+                wanted: format!("the SSH key {}", key.who()),
             }),
         }
     }

@@ -10,6 +10,9 @@
 //! | Sigstore bundle | [`bundle`] | image digest; or a file's bytes or digest |
 //! | OpenPGP signature | [`openpgp`] | a file's bytes |
 //! | minisign signature | [`minisign`] | a file's bytes |
+//! | signify signature | [`signify`] | a file's bytes |
+//! | SSH signature | [`ssh`] | a file's bytes |
+//! | checksum list, signed in one of these ways | [`checksums`] | a file's digest under its name |
 //! | git's signed tags and commits | [`git`] | the commit, and the tag's name |
 //!
 //! A signature is checked over the exact bytes before anything in them is believed.
@@ -32,6 +35,7 @@ pub mod git;
 pub mod json;
 mod key;
 pub mod minisign;
+pub mod notation;
 mod numbered;
 pub mod openpgp;
 pub mod signify;
@@ -41,7 +45,7 @@ mod stream;
 mod written;
 
 pub use key::{KeyError, MAX_KEY_BYTES, PublicKey};
-pub use written::Written;
+pub use written::{Written, WrittenIdentity, WrittenProvenance};
 
 /// What a proof must be about.
 #[derive(Clone, Copy, Debug)]
@@ -112,6 +116,10 @@ pub enum Key {
     OpenPgp(openpgp::Key),
     /// A minisign key.
     Minisign(minisign::Key),
+    /// A signify key.
+    Signify(signify::Key),
+    /// SSH keys.
+    Ssh(ssh::Key),
 }
 
 impl Key {
@@ -122,6 +130,8 @@ impl Key {
             Self::Sigstore(key) => key.who(),
             Self::OpenPgp(key) => key.who(),
             Self::Minisign(key) => key.who(),
+            Self::Signify(key) => key.who(),
+            Self::Ssh(key) => key.who(),
         }
     }
 }
@@ -137,6 +147,12 @@ pub enum Proof {
     OpenPgp(Vec<u8>),
     /// The file that minisign writes.
     Minisign(Vec<u8>),
+    /// The file that signify writes.
+    Signify(Vec<u8>),
+    /// An armored SSH signature.
+    Ssh(Vec<u8>),
+    /// A list of checksums, which proves something only if it is signed: by another proof, or within itself.
+    Checksums(Vec<u8>),
     /// Objects of a git repository.
     Git(git::Objects),
 }
@@ -150,6 +166,9 @@ impl Proof {
             Self::Bundle(_) => bundle::KIND,
             Self::OpenPgp(_) => openpgp::KIND,
             Self::Minisign(_) => minisign::KIND,
+            Self::Signify(_) => signify::KIND,
+            Self::Ssh(_) => ssh::KIND,
+            Self::Checksums(_) => checksums::KIND,
             Self::Git(_) => git::KIND,
         }
     }
@@ -164,14 +183,22 @@ impl Proof {
         let is_packet = bytes.first().is_some_and(|byte| byte & 0x80 != 0);
         if text.starts_with(b"-----BEGIN PGP ") || is_packet {
             Ok(Self::OpenPgp(bytes))
+        } else if text.starts_with(b"-----BEGIN SSH SIGNATURE-----") {
+            Ok(Self::Ssh(bytes))
         } else if text.starts_with(b"untrusted comment:") {
-            Ok(Self::Minisign(bytes))
+            // minisign has a comment of its own in the third line; signify has the message there, or nothing.
+            let third = text.split(|byte| *byte == b'\n').nth(2);
+            if third.is_some_and(|line| line.starts_with(b"trusted comment: ")) {
+                Ok(Self::Minisign(bytes))
+            } else {
+                Ok(Self::Signify(bytes))
+            }
         } else if text.starts_with(b"{") {
             Ok(Self::Bundle(bytes))
         } else {
             Err(Failure::Form {
                 what: "signature file",
-                why: "it looks like no kind of signature that is known (OpenPGP, minisign, Sigstore bundle)".to_owned(),
+                why: "it looks like no kind of signature that is known (OpenPGP, minisign, signify, SSH, Sigstore bundle)".to_owned(),
             })
         }
     }
@@ -292,6 +319,14 @@ pub enum Failure {
         /// Whom the policy names.
         wanted: String,
     },
+    /// The signature was made for another purpose.
+    #[error("the signature is for the namespace `{signed}`, not for `{wanted}`")]
+    Namespace {
+        /// What the signature, or its key, is for.
+        signed: String,
+        /// What it should be for.
+        wanted: String,
+    },
     /// The provenance is of another build than the one expected.
     #[error("the provenance's {what} is `{found}`, not `{wanted}`")]
     Provenance {
@@ -300,14 +335,6 @@ pub enum Failure {
         /// What it says.
         found: String,
         /// What the policy expects.
-        wanted: String,
-    },
-    /// The signature was made for another purpose.
-    #[error("the signature is for the namespace `{signed}`, not for `{wanted}`")]
-    Namespace {
-        /// What the signature, or its key, is for.
-        signed: String,
-        /// What it should be for.
         wanted: String,
     },
     /// The transparency log or a timestamp does not prove what it should.
@@ -383,7 +410,13 @@ fn verify_with(
         (Proof::Bundle(bytes), Key::Sigstore(key)) => bundle::verify(artifact, bytes, key, at),
         (Proof::OpenPgp(bytes), Key::OpenPgp(key)) => openpgp::verify(artifact, bytes, key, at),
         (Proof::Minisign(bytes), Key::Minisign(key)) => minisign::verify(artifact, bytes, key, at),
-        (Proof::Git(objects), Key::OpenPgp(key)) => {
+        (Proof::Signify(bytes), Key::Signify(key)) => signify::verify(artifact, bytes, key, at),
+        (Proof::Ssh(bytes), Key::Ssh(key)) => ssh::verify(artifact, bytes, key, at),
+        (Proof::Git(objects), key) => {
+            let key = match key {
+                Key::OpenPgp(key) => git::Key::OpenPgp(key),
+                other => return Err(Failure::OtherKind(other.who(), git::KIND)),
+            };
             let Artifact::Git(checkout) = artifact else {
                 return Err(Failure::Type {
                     what: "artifact",
@@ -391,7 +424,7 @@ fn verify_with(
                     wanted: "a commit of a repository",
                 });
             };
-            git::verify(checkout, objects, git::Key::OpenPgp(key), at)
+            git::verify(checkout, objects, key, at)
         }
         _ => Err(Failure::OtherKind(key.who(), proof.kind())),
     }

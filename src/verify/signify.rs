@@ -127,7 +127,7 @@ pub fn verify(
         // The message is at hand, so that only its digest is to be compared.
         verifier.update(message);
         let Artifact::File { digest, .. } = artifact else {
-            return Err(stream::not_a_file(KIND));
+            return Err(stream::not_a_file(artifact, KIND));
         };
         let embedded = Artifact::File {
             digest,

@@ -23,7 +23,7 @@ pub(super) fn read(
     mut sink: impl FnMut(&[u8]),
 ) -> Result<(), Failure> {
     let Artifact::File { digest, content } = artifact else {
-        return Err(not_a_file(kind));
+        return Err(not_a_file(artifact, kind));
     };
     let content = content.ok_or(Failure::NeedsBytes)?;
     let broken = |error: io::Error| Failure::Read(shown(&error.to_string()));
@@ -51,12 +51,15 @@ pub(super) fn read(
     Ok(())
 }
 
-/// The refusal to prove an image by a signature over a file.
-pub(super) fn not_a_file(kind: &'static str) -> Failure {
+/// The refusal to prove an image or a git object by a signature over a file.
+pub(super) fn not_a_file(artifact: &Artifact<'_>, kind: &'static str) -> Failure {
     Failure::Type {
         what: "proof",
         found: kind.to_owned(),
-        wanted: "a signature over an image",
+        wanted: match artifact {
+            Artifact::Git(_) => "a signature over a git object",
+            _ => "a signature over an image",
+        },
     }
 }
 

@@ -9,7 +9,7 @@
 //! | `twin` | with `refused`: the name of the good case from which this one differs in one member |
 //! | `at` | the time of verification |
 //! | `artifact` | the file that is to be proven |
-//! | `image` | instead of `artifact`: the digest of an image |
+//! | `image` | instead of `artifact`: an image's manifest, a file or its digest |
 //! | `repository` | with `image`: the name it was fetched by |
 //! | `digest` | the digest that the build uses, if not the artifact's: all of it, or an algorithm (`sha512`); default `sha256` |
 //! | `content` | `"none"`: the bytes are not at hand; `"as-is"`: those of the file without `edit-artifact` |
@@ -171,15 +171,24 @@ impl Case {
     }
 
     fn raw(&self, member: &str) -> Option<Vec<u8>> {
-        let path = self.folder.join(self.text(member)?);
-        Some(fs::read(&path).unwrap_or_else(|error| panic!("{path:?}: {error}")))
+        self.text(member).map(|name| self.named(name))
+    }
+
+    /// The bytes of a file in the folder.
+    pub fn named(&self, name: &str) -> Vec<u8> {
+        let path = self.folder.join(name);
+        fs::read(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"))
     }
 
     /// What is to be proven.
     pub fn subject(&self) -> Subject {
-        if let Some(digest) = self.text("image") {
+        if let Some(image) = self.text("image") {
+            let digest = match image.parse() {
+                Ok(digest) => digest,
+                Err(_) => Digest::sha256(&self.file("image")),
+            };
             return Subject {
-                digest: digest.parse().expect("`image` is a digest"),
+                digest,
                 repository: self.text("repository").map(str::to_owned),
                 content: None,
                 image: true,

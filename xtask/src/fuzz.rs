@@ -1,16 +1,40 @@
-//! `cargo xtask fuzz [--time SECONDS] [TARGET]`: coverage-guided fuzzing of the Dockerfile reader.
+//! `cargo xtask fuzz [--time SECONDS] [TARGET]`: coverage-guided fuzzing of whatever reads untrusted data.
 //!
-//! The targets are a package of their own (`fuzz/`), built with the coverage that libFuzzer reads. Seeds are the files
-//! below `testdata/dockerfile`; what the fuzzer finds interesting is kept in `fuzz/corpus`, what it finds wrong in
-//! `fuzz/artifacts`, neither committed.
+//! The targets are packages of their own, built with the coverage that libFuzzer reads: `fuzz/` for the Dockerfile reader, quick to
+//! build, and `fuzz/proofs/` for proofs, with all their libraries. Seeds are files of `testdata`; what the fuzzer finds
+//! interesting is kept in `fuzz/corpus`, what it finds wrong in `fuzz/artifacts`, neither committed.
 
 use std::{
     path::Path,
     process::{Command, ExitCode},
 };
 
+/// One program that libFuzzer drives.
+struct Target {
+    name: &'static str,
+    /// The folder of its package.
+    package: &'static str,
+    /// The folder of its seeds.
+    seeds: &'static str,
+}
+
+const fn target(name: &'static str, package: &'static str, seeds: &'static str) -> Target {
+    Target {
+        name,
+        package,
+        seeds,
+    }
+}
+
 /// All targets, in the order in which they run.
-pub const TARGETS: [&str; 3] = ["parse", "expand", "plan"];
+const TARGETS: &[Target] = &[
+    target("parse", "fuzz", "testdata/dockerfile"),
+    target("expand", "fuzz", "testdata/dockerfile"),
+    target("plan", "fuzz", "testdata/dockerfile"),
+    target("openpgp", "fuzz/proofs", "testdata/proofs/openpgp"),
+    target("openpgp_key", "fuzz/proofs", "testdata/proofs/openpgp"),
+    target("git", "fuzz/proofs", "testdata/proofs/git"),
+];
 
 /// What libFuzzer needs the compiler to put in.
 const COVERAGE: &str = "-Cpasses=sancov-module \
@@ -22,15 +46,16 @@ const COVERAGE: &str = "-Cpasses=sancov-module \
 /// Fuzzes `target`, or one after the other, for `seconds` each. Fails on the first finding.
 pub fn run(root: &Path, target: Option<&str>, seconds: u64) -> ExitCode {
     let folder = root.join("fuzz");
-    let targets: Vec<&str> = TARGETS
-        .into_iter()
-        .filter(|known| target.is_none_or(|wanted| wanted == *known))
+    let targets: Vec<&Target> = TARGETS
+        .iter()
+        .filter(|known| target.is_none_or(|wanted| wanted == known.name))
         .collect();
     if targets.is_empty() {
+        let names: Vec<_> = TARGETS.iter().map(|known| known.name).collect();
         eprintln!(
             "error: there is no target {:?}; there are {}",
             target.unwrap_or_default(),
-            TARGETS.join(", ")
+            names.join(", ")
         );
         return ExitCode::from(2);
     }
@@ -39,18 +64,20 @@ pub fn run(root: &Path, target: Option<&str>, seconds: u64) -> ExitCode {
         eprintln!("error: rustc -vV does not name the host");
         return ExitCode::from(2);
     };
-    let built = Command::new("cargo")
-        .args(["build", "--quiet", "--release", "--target", &host])
-        .current_dir(&folder)
-        .env("RUSTFLAGS", COVERAGE)
-        .status();
-    if !built.is_ok_and(|status| status.success()) {
-        eprintln!("error: the fuzz targets do not build");
-        return ExitCode::from(2);
-    }
     for target in targets {
-        let corpus = folder.join("corpus").join(target);
-        let artifacts = folder.join("artifacts").join(target);
+        // Only what is asked for is built.
+        let built = Command::new("cargo")
+            .args(["build", "--quiet", "--release", "--target", &host])
+            .args(["--bin", target.name])
+            .current_dir(root.join(target.package))
+            .env("RUSTFLAGS", COVERAGE)
+            .status();
+        if !built.is_ok_and(|status| status.success()) {
+            eprintln!("error: the fuzz target {} does not build", target.name);
+            return ExitCode::from(2);
+        }
+        let corpus = folder.join("corpus").join(target.name);
+        let artifacts = folder.join("artifacts").join(target.name);
         for folder in [&corpus, &artifacts] {
             if let Err(error) = std::fs::create_dir_all(folder) {
                 eprintln!("error: {}: {error}", folder.display());
@@ -58,11 +85,11 @@ pub fn run(root: &Path, target: Option<&str>, seconds: u64) -> ExitCode {
             }
         }
         let status = Command::new(
-            folder
+            root.join(target.package)
                 .join("target")
                 .join(&host)
                 .join("release")
-                .join(target),
+                .join(target.name),
         )
         .arg(format!("-max_total_time={seconds}"))
         .args([
@@ -77,13 +104,13 @@ pub fn run(root: &Path, target: Option<&str>, seconds: u64) -> ExitCode {
         ))
         .arg(format!("-artifact_prefix={}/", artifacts.display()))
         .arg(&corpus)
-        .arg(root.join("testdata/dockerfile"))
+        .arg(root.join(target.seeds))
         .status();
         if !status.is_ok_and(|status| status.success()) {
-            eprintln!("error: {target}: see {}", artifacts.display());
+            eprintln!("error: {}: see {}", target.name, artifacts.display());
             return ExitCode::FAILURE;
         }
-        println!("{target}: {seconds} seconds without a finding");
+        println!("{}: {seconds} seconds without a finding", target.name);
     }
     ExitCode::SUCCESS
 }

@@ -21,8 +21,8 @@ use super::{
 
 /// Most packets read of one certificate.
 const MAX_PACKETS: usize = 20_000;
-/// Most signatures checked of one certificate: those that the primary key seems to have made.
-const MAX_CHECKED: usize = 512;
+/// Most signatures checked of one key file: those that its primary keys seem to have made.
+pub(super) const MAX_CHECKS: usize = 4096;
 /// Until then a SHA-1 signature of a key over its own parts is taken (2023-02-01), as Sequoia does: finding a second
 /// preimage is still out of reach, and the owner chooses what is signed. Signatures over data never are.
 const SHA1_UNTIL: i64 = 1_675_209_600;
@@ -62,6 +62,8 @@ pub(super) struct Statement {
     pub(super) may_sign: Option<bool>,
     /// Whether the key itself agrees to belong to the primary key.
     pub(super) back: bool,
+    /// Whether it is about the key itself, not about a user id.
+    pub(super) direct: bool,
 }
 
 /// That a key is no longer to be used.
@@ -79,8 +81,14 @@ impl Certificate {
         hex(self.primary.fingerprint().as_bytes())
     }
 
-    /// Takes one certificate from the front of `bytes`: a primary key and all up to the next.
-    pub(super) fn take(bytes: &mut &[u8]) -> Result<Self, String> {
+    /// Takes one certificate from the front of `bytes`: a primary key and all up to the next. One without the fingerprint
+    /// `wanted` is passed over: then there is only its fingerprint, or why it has none. `checks` is how many signatures may
+    /// still be checked.
+    pub(super) fn take(
+        bytes: &mut &[u8],
+        wanted: Option<&str>,
+        checks: &mut usize,
+    ) -> Result<Result<Self, String>, String> {
         let first = packet::next(bytes)?.ok_or("it is empty")?;
         match first.tag {
             tag::PUBLIC_KEY => {}
@@ -91,7 +99,19 @@ impl Certificate {
                 ));
             }
         }
-        let mut reader = Reader::new(primary(&first.body)?);
+        let mut reader = match (primary(&first.body), wanted) {
+            (Ok(primary), None) => Ok(Reader::new(primary, checks)),
+            (Err(why), None) => return Err(why),
+            (Err(why), Some(_)) => Err(format!("one that cannot be read ({why})")),
+            (Ok(primary), Some(wanted)) => {
+                let fingerprint = hex(primary.fingerprint().as_bytes());
+                if fingerprint == wanted {
+                    Ok(Reader::new(primary, checks))
+                } else {
+                    Err(fingerprint)
+                }
+            }
+        };
         for count in 0.. {
             let mut rest = *bytes;
             let Some(packet) = packet::next(&mut rest)? else {
@@ -104,9 +124,11 @@ impl Certificate {
                 return Err(format!("a key has more than {MAX_PACKETS} packets"));
             }
             *bytes = rest;
-            reader.packet(packet.tag, &packet.body)?;
+            if let Ok(reader) = &mut reader {
+                reader.packet(packet.tag, &packet.body)?;
+            }
         }
-        Ok(reader.finish())
+        Ok(reader.map(Reader::finish))
     }
 }
 
@@ -123,16 +145,16 @@ enum About {
     Other,
 }
 
-struct Reader {
+struct Reader<'c> {
     certificate: Certificate,
     about: About,
-    checked: usize,
+    checks: &'c mut usize,
     may_revoke: Vec<Vec<u8>>,
     revokers: Vec<Vec<u8>>,
 }
 
-impl Reader {
-    fn new(primary: PublicKey) -> Self {
+impl<'c> Reader<'c> {
+    fn new(primary: PublicKey, checks: &'c mut usize) -> Self {
         Self {
             certificate: Certificate {
                 primary,
@@ -143,7 +165,7 @@ impl Reader {
                 revoked_by_other: None,
             },
             about: About::Primary,
-            checked: 0,
+            checks,
             may_revoke: Vec::new(),
             revokers: Vec::new(),
         }
@@ -199,7 +221,7 @@ impl Reader {
         };
         let revokes = matches!(
             Type::from(kind),
-            Type::KeyRevocation | Type::SubkeyRevocation
+            Type::KeyRevocation | Type::SubkeyRevocation | Type::CertRevocation
         );
         let unread = |why: String| {
             if revokes && !matches!(self.about, About::Other) {
@@ -230,23 +252,25 @@ impl Reader {
             }
             return Ok(());
         }
-        self.checked = self.checked.saturating_add(1);
-        if self.checked > MAX_CHECKED {
-            return Err(format!(
-                "a key has more than {MAX_CHECKED} signatures of its own"
-            ));
+        *self.checks = self
+            .checks
+            .checked_sub(1)
+            .ok_or_else(|| format!("more than {MAX_CHECKS} signatures of the keys themselves"))?;
+        let known = !matches!(self.about, About::Other);
+        if !self.own(&packet)? && revokes && known {
+            return Err("it has a revocation that does not hold, or is out of place".to_owned());
         }
-        self.own(&packet)
+        Ok(())
     }
 
-    /// Takes in a signature that the primary key seems to have made.
-    fn own(&mut self, packet: &Packet) -> Result<(), String> {
+    /// Takes in a signature that the primary key seems to have made; false if it does not hold for the part it is at.
+    fn own(&mut self, packet: &Packet) -> Result<bool, String> {
         let Some(config) = packet.config() else {
-            return Ok(());
+            return Ok(false);
         };
         let primary = &self.certificate.primary;
         match (&mut self.about, config.typ) {
-            (About::Primary, Type::KeyRevocation) if packet.verify_key(primary).is_ok() => {
+            (_, Type::KeyRevocation) if packet.verify_key(primary).is_ok() => {
                 self.certificate.revocations.push(Revocation::read(packet)?);
             }
             (_, Type::Key) if packet.verify_key(primary).is_ok() => {
@@ -317,9 +341,9 @@ impl Reader {
                     new.back = back;
                 }
             }
-            _ => {}
+            _ => return Ok(false),
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Ends the part that the last signatures were about.
@@ -458,6 +482,7 @@ fn statement(
             .map(|lasts| seconds(key_created, lasts)),
         may_sign,
         back: false,
+        direct: !packet.is_certification(),
     });
 }
 

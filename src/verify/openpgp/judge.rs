@@ -4,14 +4,15 @@
 //! 2. Neither was revoked as compromised or without a reason, at any time; nor as replaced or retired before the signature was made.
 //! 3. Neither was made after the signature.
 //! 4. What counts is the owner's last word: the newest statement that the primary key made, at the latest at the time that
-//!    counts, about itself (direct, or on a user id that was not taken back) and about the subkey.
+//!    counts, about itself and about the subkey. Of itself it speaks directly and on user ids (that were not taken back); one
+//!    often says what the other leaves out, so the last word of each counts, and the stricter of both.
 //! 5. Neither had expired, by that last word, when the signature was made. One that expired later still proves what it signed before.
 //! 6. The last word allows the key to sign data; a subkey has agreed to belong to the primary key.
 //!
 //! The signature's own times are judged before: not made after the time that counts, and not expired by then.
 
 use jiff::Timestamp;
-use pgp::types::{KeyDetails, PublicParams};
+use pgp::types::{EcdsaPublicParams, KeyDetails, PublicParams};
 use rsa::traits::PublicKeyParts as _;
 
 use super::{
@@ -47,11 +48,27 @@ pub(super) fn judge(
         });
     }
     live(&name, &certificate.revocations, primary, signed)?;
-    let last = last(&name, &certificate.statements, signed, at)
-        .map_err(|failure| stated(failure, certificate.weak.as_deref()))?;
-    in_time(&name, last, signed)?;
+    let word = |direct| {
+        let statements = certificate.statements.iter();
+        let statements = statements.filter(move |statement| statement.direct == direct);
+        last(&name, statements, signed, at)
+    };
+    let words = match (word(true), word(false)) {
+        (Ok(direct), Ok(on_user_id)) => vec![direct, on_user_id],
+        (Ok(one), Err(_)) | (Err(_), Ok(one)) => vec![one],
+        (Err(failure), Err(other)) => {
+            let failure = match failure {
+                Failure::Form { .. } => other,
+                failure => failure,
+            };
+            return Err(stated(failure, certificate.weak.as_deref()));
+        }
+    };
+    for word in &words {
+        in_time(&name, word, signed)?;
+    }
     match which {
-        Which::Primary if last.may_sign != Some(false) => Ok(()),
+        Which::Primary if words.iter().all(|word| word.may_sign != Some(false)) => Ok(()),
         Which::Primary => Err(Failure::Form {
             what: "OpenPGP key",
             why: format!("{name} is not for signing data"),
@@ -60,7 +77,7 @@ pub(super) fn judge(
             let name = format!("subkey {}", hex(subkey.key.fingerprint().as_bytes()));
             strong(&subkey.key)?;
             live(&name, &subkey.revocations, &subkey.key, signed)?;
-            let last = self::last(&name, &subkey.statements, signed, at)
+            let last = self::last(&name, subkey.statements.iter(), signed, at)
                 .map_err(|failure| stated(failure, subkey.weak.as_deref()))?;
             in_time(&name, last, signed)?;
             let why = if last.may_sign != Some(true) {
@@ -88,13 +105,21 @@ fn strong(key: &impl KeyDetails) -> Result<(), Failure> {
     if let Some(why) = weak_algorithm(key.algorithm()) {
         return weak(why);
     }
-    if let PublicParams::RSA(params) = key.public_params() {
-        let bits = params.key.n().bits();
-        if bits < MIN_RSA_BITS {
-            return weak(format!("RSA with {bits} bits; wanted are {MIN_RSA_BITS}"));
+    match key.public_params() {
+        PublicParams::RSA(params) => {
+            let bits = params.key.n().bits();
+            if bits < MIN_RSA_BITS {
+                return weak(format!("RSA with {bits} bits; wanted are {MIN_RSA_BITS}"));
+            }
+            Ok(())
         }
+        PublicParams::ECDSA(EcdsaPublicParams::Unsupported { .. })
+        | PublicParams::Unknown { .. } => Err(Failure::Form {
+            what: "OpenPGP key",
+            why: "it is of a curve or algorithm that is not supported".to_owned(),
+        }),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 fn live(
@@ -124,12 +149,12 @@ fn live(
 /// second the one that ends first counts.
 fn last<'s>(
     name: &str,
-    statements: &'s [Statement],
+    statements: impl Iterator<Item = &'s Statement> + Clone,
     signed: Timestamp,
     at: Timestamp,
 ) -> Result<&'s Statement, Failure> {
     let mut found: Option<&Statement> = None;
-    for statement in statements {
+    for statement in statements.clone() {
         let holds =
             statement.created <= at && statement.expires.is_none_or(|expires| signed < expires);
         let newer = found.is_none_or(|found| {
@@ -141,8 +166,8 @@ fn last<'s>(
         }
     }
     found.ok_or_else(|| {
-        let first = statements.first().filter(|first| first.created > at);
-        match first {
+        let mut statements = statements;
+        match statements.next().filter(|first| first.created > at) {
             Some(first) => Failure::NotYetValid {
                 what: name.to_owned(),
                 from: first.created,

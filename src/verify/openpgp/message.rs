@@ -84,25 +84,24 @@ fn unarmored(text: &[u8]) -> Result<Vec<u8>, Failure> {
 /// Packets without armor.
 fn packets(bytes: &[u8]) -> Result<Message, Failure> {
     let packets = all(bytes)?;
-    match packets.as_slice() {
-        [
-            Packet {
-                tag: tag::COMPRESSED,
-                body,
-            },
-        ] => {
-            let plain = decompressed(body)?;
-            let inner = all(&plain)?;
-            if inner.iter().any(|packet| packet.tag == tag::COMPRESSED) {
-                return Err(form("it is compressed more than once"));
-            }
-            inline(&inner)
+    if let [
+        Packet {
+            tag: tag::COMPRESSED,
+            body,
+        },
+    ] = packets.as_slice()
+    {
+        let plain = decompressed(body)?;
+        let inner = all(&plain)?;
+        if inner.iter().any(|packet| packet.tag == tag::COMPRESSED) {
+            return Err(form("it is compressed more than once"));
         }
-        [packets @ ..] if packets.iter().all(|packet| packet.tag == tag::SIGNATURE) => {
-            Ok(Message::Detached(signatures(packets)?))
-        }
-        packets => inline(packets),
+        return inline(&inner);
     }
+    if packets.iter().all(|packet| packet.tag == tag::SIGNATURE) {
+        return Ok(Message::Detached(signatures(&packets)?));
+    }
+    inline(&packets)
 }
 
 /// At most as many packets as a message with [`MAX_SIGNATURES`] has.
@@ -176,6 +175,13 @@ fn decompressed(body: &[u8]) -> Result<Vec<u8>, Failure> {
 
 /// One-pass packets, data, signatures in the opposite order; or, older, signatures and data.
 fn inline(packets: &[Packet<'_>]) -> Result<Message, Failure> {
+    let known = [tag::SIGNATURE, tag::ONE_PASS, tag::LITERAL];
+    if let Some(other) = packets.iter().find(|packet| !known.contains(&packet.tag)) {
+        return Err(form(format!(
+            "a packet of type {} does not belong in a signed message",
+            other.tag
+        )));
+    }
     let place = packets.iter().position(|packet| packet.tag == tag::LITERAL);
     let Some((before, [literal, after @ ..])) = place.and_then(|at| packets.split_at_checked(at))
     else {
@@ -198,14 +204,7 @@ fn inline(packets: &[Packet<'_>]) -> Result<Message, Failure> {
         }
         signatures(after)?
     } else {
-        let other = before.iter().chain(after).map(|packet| packet.tag);
-        let known = [tag::SIGNATURE, tag::ONE_PASS];
-        return Err(match other.into_iter().find(|tag| !known.contains(tag)) {
-            Some(tag) => form(format!(
-                "a packet of type {tag} does not belong in a signed message"
-            )),
-            None => form("its packets are not in order"),
-        });
+        return Err(form("its packets are not in order"));
     };
     let mut rest = &*literal.body;
     let mut field = |len| packet::take(&mut rest, len).map_err(form);

@@ -144,3 +144,83 @@ fn read(content: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
     }
     Ok(filled)
 }
+
+#[cfg(test)]
+mod tests {
+    use sha2::{Digest as _, Sha256, Sha512};
+
+    use super::*;
+
+    /// Gives few bytes at a time, and fails after the last if it is to.
+    struct Slow<'a>(&'a [u8], bool);
+
+    impl Read for Slow<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            if self.0.is_empty() && self.1 {
+                return Err(io::Error::other("the disk is gone"));
+            }
+            let count = self.0.len().min(buffer.len()).min(9973);
+            let (now, later) = self.0.split_at(count);
+            buffer[..count].copy_from_slice(now);
+            self.0 = later;
+            Ok(count)
+        }
+    }
+
+    fn lanes() -> Vec<Lane> {
+        [
+            (HashAlgorithm::Sha256, &b""[..], false),
+            (HashAlgorithm::Sha512, b"salt", false),
+            (HashAlgorithm::Sha256, b"", true),
+        ]
+        .into_iter()
+        .map(|(hash, salt, text)| Lane::new(hash, salt, text).unwrap())
+        .collect()
+    }
+
+    #[test]
+    fn all_hashes_are_of_all_bytes() {
+        let line = b"a line\n\nanother";
+        let content = line.repeat(5 * CHUNK / line.len());
+        let text = String::from_utf8(content.clone())
+            .unwrap()
+            .replace('\n', "\r\n");
+        let wanted = [
+            Sha256::new_with_prefix(&content).finalize().to_vec(),
+            Sha512::new_with_prefix("salt")
+                .chain_update(&content)
+                .chain_update("end")
+                .finalize()
+                .to_vec(),
+            Sha256::digest(&text).to_vec(),
+        ];
+        let mut lanes = lanes();
+        hash(&mut Slow(&content, false), &mut lanes).unwrap();
+        assert_eq!(lanes[0].hash(b"").unwrap(), wanted[0]);
+        assert_eq!(lanes[1].hash(b"end").unwrap(), wanted[1]);
+        assert_eq!(lanes[2].hash(b"").unwrap(), wanted[2]);
+        let mut alone = vec![lanes.remove(0)];
+        alone[0] = Lane::new(HashAlgorithm::Sha256, b"", false).unwrap();
+        hash(&mut Slow(&content, false), &mut alone).unwrap();
+        assert_eq!(alone[0].hash(b"").unwrap(), wanted[0]);
+    }
+
+    #[test]
+    fn a_text_with_carriage_returns_has_no_hash() {
+        let mut lanes = lanes();
+        hash(&mut &b"a\r\nb"[..], &mut lanes).unwrap();
+        assert!(lanes[0].hash(b"").is_ok());
+        assert!(lanes[2].hash(b"").is_err());
+    }
+
+    #[test]
+    fn what_cannot_be_read_to_its_end_fails() {
+        let content = vec![7; 3 * CHUNK];
+        for count in [1, 3] {
+            let mut lanes = lanes();
+            lanes.truncate(count);
+            let failure = hash(&mut Slow(&content, true), &mut lanes).unwrap_err();
+            assert_eq!(failure, Failure::Read("the disk is gone".to_owned()));
+        }
+    }
+}

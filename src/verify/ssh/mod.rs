@@ -28,7 +28,7 @@ use super::{Artifact, Failure, Signer, base64, shown, stream};
 
 pub mod signers;
 
-pub use signers::Key;
+pub use signers::{Key, MAX_KEY};
 
 /// The kind's name in `Dockerfile.evidence`.
 pub const KIND: &str = "ssh";

@@ -1,0 +1,323 @@
+//! RFC 3161 timestamps over a signature.
+//!
+//! What is checked follows `trust-store-trust-policy.md`, section "Timestamp Countersignature Verification details": the hash of
+//! the signature, the CMS signature of the authority, its certificate (named in the signed attributes) and its chain to a root of the policy, at the time
+//! stamped.
+
+use cms::{
+    cert::CertificateChoices,
+    content_info::ContentInfo,
+    signed_data::{SignedData, SignerIdentifier, SignerInfo},
+};
+use jiff::{SignedDuration, Timestamp, civil, tz::TimeZone};
+use x509_cert::{
+    Certificate,
+    der::{
+        Decode as _, Encode as _, Reader, SliceReader, Tag, TagNumber, Tagged as _,
+        asn1::{AnyRef, ObjectIdentifier, OctetString, OctetStringRef},
+    },
+    ext::pkix::SubjectKeyIdentifier,
+    spki::AlgorithmIdentifierOwned,
+};
+
+use super::{
+    Failure,
+    chain::{self, Hash, MAX_CHAIN, PublicKey, Purpose},
+    shown,
+};
+
+const SIGNED_DATA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.7.2");
+const TST_INFO: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.16.1.4");
+const CONTENT_TYPE: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.3");
+const MESSAGE_DIGEST: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.4");
+const SIGNING_CERTIFICATE_V2: ObjectIdentifier =
+    ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.16.2.47");
+const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+const KEY_IDENTIFIER: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.14");
+/// The baseline policy of RFC 3628, whose accuracy is one second.
+const BASELINE: ObjectIdentifier = ObjectIdentifier::new_unwrap("0.4.0.2023.1.1");
+
+fn bad(why: impl Into<String>) -> Failure {
+    Failure::Witness {
+        what: "timestamp",
+        why: why.into(),
+    }
+}
+
+fn malformed(error: x509_cert::der::Error) -> Failure {
+    bad(shown(&format!("it is malformed: {error}")))
+}
+
+/// The earliest and the latest time at which the authority saw `signature`.
+pub(super) fn verify(
+    token: &[u8],
+    signature: &[u8],
+    roots: &[Certificate],
+) -> Result<(Timestamp, Timestamp), Failure> {
+    let outer = ContentInfo::from_der(token).map_err(malformed)?;
+    if outer.content_type != SIGNED_DATA {
+        return Err(bad("it is no signed data"));
+    }
+    let data: SignedData = outer.content.decode_as().map_err(malformed)?;
+    if data.encap_content_info.econtent_type != TST_INFO {
+        return Err(bad("it is about something else than time"));
+    }
+    let content = data
+        .encap_content_info
+        .econtent
+        .as_ref()
+        .ok_or_else(|| bad("it is empty"))?;
+    let content = content
+        .decode_as::<OctetStringRef<'_>>()
+        .map_err(malformed)?
+        .as_bytes();
+    let info = Info::read(content).map_err(malformed)?;
+    let hash = by_oid(info.hash)?;
+    if info.imprint != hash.digest(signature) {
+        return Err(bad("it is over another signature"));
+    }
+    let [signer] = data.signer_infos.0.as_slice() else {
+        return Err(bad("it has not one signer"));
+    };
+    let embedded: Vec<Certificate> = data
+        .certificates
+        .iter()
+        .flat_map(|set| set.0.iter())
+        .filter_map(|choice| match choice {
+            CertificateChoices::Certificate(certificate) => Some(certificate.clone()),
+            CertificateChoices::Other(_) => None,
+        })
+        .take(2 * MAX_CHAIN)
+        .collect();
+    let leaf = embedded
+        .iter()
+        .find(|certificate| is_signer(certificate, &signer.sid))
+        .ok_or_else(|| bad("the certificate of its signer is not in it"))?;
+    check_signer(signer, leaf, content)?;
+    let chain = build(leaf, &embedded, roots)?;
+    let (from, until) = info.range()?;
+    chain::check(&chain, Purpose::TimeStamping)?;
+    chain::valid(&chain, info.time)?;
+    Ok((from, until))
+}
+
+fn is_signer(certificate: &Certificate, id: &SignerIdentifier) -> bool {
+    let tbs = &certificate.tbs_certificate;
+    match id {
+        SignerIdentifier::IssuerAndSerialNumber(id) => {
+            tbs.issuer == id.issuer && tbs.serial_number == id.serial_number
+        }
+        SignerIdentifier::SubjectKeyIdentifier(id) => {
+            let mut extensions = tbs.extensions.iter().flatten();
+            extensions.any(|extension| {
+                extension.extn_id == KEY_IDENTIFIER
+                    && SubjectKeyIdentifier::from_der(extension.extn_value.as_bytes())
+                        .is_ok_and(|found| found == *id)
+            })
+        }
+    }
+}
+
+fn by_oid(oid: ObjectIdentifier) -> Result<Hash, Failure> {
+    match oid.to_string().as_str() {
+        "2.16.840.1.101.3.4.2.1" => Ok(Hash::Sha256),
+        "2.16.840.1.101.3.4.2.2" => Ok(Hash::Sha384),
+        "2.16.840.1.101.3.4.2.3" => Ok(Hash::Sha512),
+        other => Err(bad(format!("the hash function {other} is weak or unknown"))),
+    }
+}
+
+/// The CMS signature (RFC 5652 section 5.4) and the attributes that it is over.
+fn check_signer(signer: &SignerInfo, leaf: &Certificate, content: &[u8]) -> Result<(), Failure> {
+    let attributes = signer
+        .signed_attrs
+        .as_ref()
+        .ok_or_else(|| bad("it has no signed attributes"))?;
+    let one = |oid: ObjectIdentifier, what: &str| {
+        let mut found = attributes.iter().filter(|attribute| attribute.oid == oid);
+        match (
+            found.next().map(|found| found.values.as_slice()),
+            found.next(),
+        ) {
+            (Some([value]), None) => Ok(value),
+            _ => Err(bad(format!("it has not one signed {what}"))),
+        }
+    };
+    let kind: ObjectIdentifier = one(CONTENT_TYPE, "content type")?
+        .decode_as()
+        .map_err(malformed)?;
+    if kind != TST_INFO {
+        return Err(bad("it is signed as something else than time"));
+    }
+    let hash = by_oid(signer.digest_alg.oid)?;
+    let digest: OctetString = one(MESSAGE_DIGEST, "digest")?
+        .decode_as()
+        .map_err(malformed)?;
+    if digest.as_bytes() != hash.digest(content) {
+        return Err(bad("its content was changed"));
+    }
+    let named = one(SIGNING_CERTIFICATE_V2, "signing certificate")?
+        .to_der()
+        .map_err(malformed)?;
+    let (named_hash, named) = first_certificate(&named).map_err(malformed)?;
+    let named_hash = named_hash.map_or(Ok(Hash::Sha256), by_oid)?;
+    if named != named_hash.digest(&leaf.to_der().map_err(malformed)?) {
+        return Err(bad("its certificate is not the one that it names"));
+    }
+    let key = PublicKey::of(leaf)?;
+    let (signed_hash, rsa) = match signer.signature_algorithm.oid {
+        RSA => (hash, true),
+        other => chain::algorithm(other).map_err(bad)?,
+    };
+    let message = attributes.to_der().map_err(malformed)?;
+    if rsa != matches!(key, PublicKey::Rsa(_))
+        || signed_hash != hash
+        || !key.verify_x509(hash, &message, signer.signature.as_bytes())
+    {
+        return Err(bad("its signature does not hold"));
+    }
+    Ok(())
+}
+
+/// The first of a SigningCertificateV2's certificates (RFC 5035 section 3): its hash, and by which function if it is not SHA-256.
+fn first_certificate(der: &[u8]) -> x509_cert::der::Result<(Option<ObjectIdentifier>, Vec<u8>)> {
+    let mut reader = SliceReader::new(der)?;
+    let whole = AnyRef::decode(&mut reader)?;
+    let mut whole = SliceReader::new(whole.value())?;
+    let list = AnyRef::decode(&mut whole)?;
+    let mut list = SliceReader::new(list.value())?;
+    let first = AnyRef::decode(&mut list)?;
+    let mut first = SliceReader::new(first.value())?;
+    let hash = match first.peek_tag()? {
+        Tag::Sequence => Some(AlgorithmIdentifierOwned::decode(&mut first)?.oid),
+        _ => None,
+    };
+    Ok((hash, OctetString::decode(&mut first)?.as_bytes().to_vec()))
+}
+
+/// From the signer to a root of the policy.
+fn build(
+    leaf: &Certificate,
+    embedded: &[Certificate],
+    roots: &[Certificate],
+) -> Result<Vec<Certificate>, Failure> {
+    let mut chain = vec![leaf.clone()];
+    while chain.len() < MAX_CHAIN {
+        let Some(last) = chain.last() else { break };
+        let issuer = &last.tbs_certificate.issuer;
+        let mut issuers = roots
+            .iter()
+            .filter(|root| root.tbs_certificate.subject == *issuer);
+        if let Some(root) = issuers.next() {
+            if *root != *last {
+                chain.push(root.clone());
+            }
+            return Ok(chain);
+        }
+        let above = embedded.iter().find(|certificate| {
+            certificate.tbs_certificate.subject == *issuer && !chain.contains(certificate)
+        });
+        match above {
+            Some(certificate) => chain.push(certificate.clone()),
+            None => break,
+        }
+    }
+    Err(Failure::Certificate(format!(
+        "the time stamp authority's `{}` leads to no root in the policy",
+        chain::name(leaf)
+    )))
+}
+
+/// The TSTInfo (RFC 3161 section 2.4.2).
+struct Info {
+    policy: ObjectIdentifier,
+    hash: ObjectIdentifier,
+    imprint: Vec<u8>,
+    time: Timestamp,
+    /// Rounded up to seconds, if stated.
+    accuracy: Option<i64>,
+}
+
+impl Info {
+    fn read(der: &[u8]) -> x509_cert::der::Result<Self> {
+        let wrong = || Tag::GeneralizedTime.value_error();
+        let whole = AnyRef::from_der(der)?;
+        whole.tag().assert_eq(Tag::Sequence)?;
+        let mut reader = SliceReader::new(whole.value())?;
+        if u8::decode(&mut reader)? != 1 {
+            return Err(Tag::Integer.value_error());
+        }
+        let policy = ObjectIdentifier::decode(&mut reader)?;
+        let imprint = AnyRef::decode(&mut reader)?;
+        imprint.tag().assert_eq(Tag::Sequence)?;
+        let mut inner = SliceReader::new(imprint.value())?;
+        let hash = AlgorithmIdentifierOwned::decode(&mut inner)?.oid;
+        let imprint = OctetString::decode(&mut inner)?.as_bytes().to_vec();
+        let serial = AnyRef::decode(&mut reader)?;
+        serial.tag().assert_eq(Tag::Integer)?;
+        let time = AnyRef::decode(&mut reader)?;
+        time.tag().assert_eq(Tag::GeneralizedTime)?;
+        let time = std::str::from_utf8(time.value()).ok().and_then(parse_time);
+        let mut info = Self {
+            policy,
+            hash,
+            imprint,
+            time: time.ok_or_else(wrong)?,
+            accuracy: None,
+        };
+        while !reader.is_finished() {
+            let next = AnyRef::decode(&mut reader)?;
+            if next.tag() == Tag::Sequence {
+                info.accuracy = Some(accuracy(next.value())?);
+            }
+        }
+        Ok(info)
+    }
+
+    fn range(&self) -> Result<(Timestamp, Timestamp), Failure> {
+        let seconds = self.accuracy.unwrap_or(i64::from(self.policy == BASELINE));
+        let width = SignedDuration::from_secs(seconds);
+        match (self.time.checked_sub(width), self.time.checked_add(width)) {
+            (Ok(from), Ok(until)) => Ok((from, until)),
+            _ => Err(bad("its accuracy is no time")),
+        }
+    }
+}
+
+fn accuracy(der: &[u8]) -> x509_cert::der::Result<i64> {
+    let mut reader = SliceReader::new(der)?;
+    let mut seconds = 0_i64;
+    while !reader.is_finished() {
+        let part = AnyRef::decode(&mut reader)?;
+        match part.tag() {
+            Tag::Integer => seconds = seconds.saturating_add(i64::from(part.decode_as::<u32>()?)),
+            // Milliseconds and microseconds, less than one second each.
+            Tag::ContextSpecific { number, .. } if number <= TagNumber::N1 => {
+                seconds = seconds.saturating_add(1);
+            }
+            other => return Err(other.value_error()),
+        }
+    }
+    Ok(seconds)
+}
+
+/// `20261122170000Z`, or with a fraction of a second, which is cut off.
+fn parse_time(text: &str) -> Option<Timestamp> {
+    let digits = text.strip_suffix('Z')?;
+    let (digits, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
+    let all = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if digits.len() != 14 || !all(digits) || !all(fraction) {
+        return None;
+    }
+    let number = |range: std::ops::Range<usize>| digits.get(range)?.parse::<i8>().ok();
+    let time = civil::DateTime::new(
+        digits.get(..4)?.parse().ok()?,
+        number(4..6)?,
+        number(6..8)?,
+        number(8..10)?,
+        number(10..12)?,
+        number(12..14)?,
+        0,
+    );
+    Some(time.ok()?.to_zoned(TimeZone::UTC).ok()?.timestamp())
+}

@@ -1,0 +1,13 @@
+object e591b44642796fa1c32c4aad87cd0c4087455de1
+type tag
+tag n1
+tagger Alice <alice@example.com> 1717200000 +0200
+
+Level 1
+-----BEGIN PGP SIGNATURE-----
+
+iIgEABYKADAWIQSelJnEHpnpFScA73SuWDCCjBWD4wUCZlpkgBIcYWxpY2VAZXhh
+bXBsZS5jb20ACgkQrlgwgowVg+NoXAEAxuiAqEqM+fHC6UXAJD+P4/2+cSL1F3qR
+Mf0dv7YQvukBALCYZ5Puo4sGNtrTua8A/KFVXgPOn/D6ukI6JoBCCY8F
+=8LpP
+-----END PGP SIGNATURE-----

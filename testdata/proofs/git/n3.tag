@@ -1,0 +1,13 @@
+object d5f52f153208807922a5c37c36bd9826bb63537c
+type tag
+tag n3
+tagger Alice <alice@example.com> 1717200000 +0200
+
+Level 3
+-----BEGIN PGP SIGNATURE-----
+
+iIgEABYKADAWIQSelJnEHpnpFScA73SuWDCCjBWD4wUCZlpkgBIcYWxpY2VAZXhh
+bXBsZS5jb20ACgkQrlgwgowVg+PICgEA06LN4vceKyurdYulxqEsNl5tC+Uz7LLe
+ZZXXn4UnWM4BAKzsXASUgml67tCKUfVuAdpmnXWndTwo/Rh4Mb2PfH4H
+=vJQO
+-----END PGP SIGNATURE-----

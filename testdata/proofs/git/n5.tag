@@ -1,0 +1,13 @@
+object cc59b65e33d119870f6344ce73a621bfc7ecef9d
+type tag
+tag n5
+tagger Alice <alice@example.com> 1717200000 +0200
+
+Level 5
+-----BEGIN PGP SIGNATURE-----
+
+iIgEABYKADAWIQSelJnEHpnpFScA73SuWDCCjBWD4wUCZlpkgBIcYWxpY2VAZXhh
+bXBsZS5jb20ACgkQrlgwgowVg+MtDQD+MRKVREDWbmBgrDj72D5qZEmFz717f1JO
+jQjQWjyw6rIA/0QWmN/8UGftXExctuRZX0HVHzpz5kWPEJP/y3hOLGUL
+=HOpR
+-----END PGP SIGNATURE-----

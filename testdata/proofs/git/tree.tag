@@ -1,0 +1,13 @@
+object 693a3de402bb23897ed5c931273e53c78eff0495
+type tree
+tag v1
+tagger Alice <alice@example.com> 1717200000 +0200
+
+First release
+-----BEGIN PGP SIGNATURE-----
+
+iIgEABYKADAWIQSelJnEHpnpFScA73SuWDCCjBWD4wUCZlpkgBIcYWxpY2VAZXhh
+bXBsZS5jb20ACgkQrlgwgowVg+NCwAEAztYS1sg6O1iW2OYK6GOmsHaDSFLvYIEH
+2PMJMCV3OQ4A/2u8cyQOfkaA8edL7HyPIqVkE1yEApuY0MVmvQjnUKsN
+=lm3L
+-----END PGP SIGNATURE-----

@@ -1,0 +1,68 @@
+//! git: `proof` is the object that must be signed; further members are the id of the `commit` that is checked out, the `reference`
+//! asked for, what must be `signed` (`tag` or `commit`), the tags that the tag names (`nested`), and the commit's `object`.
+//! The `commit` may be `of the proof, sha1`: then the id fits, whatever an edit does to the object.
+
+use verified_dockerfile::verify::{
+    Signer,
+    git::{self, Checkout, Key, Objects, Signed},
+    openpgp, ssh,
+};
+
+use sha1_checked::Digest as _;
+
+use super::{Case, Kind};
+
+pub const KIND: Kind = Kind {
+    folder: git::KIND,
+    members: &["commit", "reference", "signed-object", "nested", "object"],
+    run,
+};
+
+fn run(case: &Case) -> Result<Signer, String> {
+    let signed = match case.text("signed-object") {
+        Some("tag") => Signed::Tag,
+        Some("commit") => Signed::Commit,
+        other => panic!("`signed-object`: {other:?}"),
+    };
+    let commit = match case.text("commit").unwrap() {
+        "of the proof, sha1" => id(&case.file("proof")),
+        id => id.to_owned(),
+    };
+    let checkout = Checkout {
+        commit: &commit,
+        reference: case.text("reference").unwrap(),
+        signed,
+    };
+    let mut objects = Objects {
+        tags: Vec::new(),
+        commit: case.optional_file("object"),
+    };
+    let proof = case.optional_file("proof");
+    match signed {
+        Signed::Tag => objects.tags.extend(proof),
+        Signed::Commit => objects.commit = proof,
+    }
+    if case.text("nested").is_some_and(|names| names.contains(' ')) {
+        for name in case.text("nested").unwrap().split(' ') {
+            let path = super::testdata().join(git::KIND).join(name);
+            objects.tags.push(std::fs::read(path).unwrap());
+        }
+    } else {
+        objects.tags.extend(case.optional_file("nested"));
+    }
+    let file = case.file("key");
+    if file.starts_with(b"-----BEGIN PGP") {
+        let key = openpgp::Key::parse(&file, None).unwrap();
+        git::verify(&checkout, &objects, Key::OpenPgp(&key), case.at())
+    } else {
+        let key = ssh::Key::parse(std::str::from_utf8(&file).unwrap()).unwrap();
+        git::verify(&checkout, &objects, Key::Ssh(&key), case.at())
+    }
+    .map_err(|error| error.to_string())
+}
+
+fn id(commit: &[u8]) -> String {
+    let header = format!("commit {}\0", commit.len());
+    let hasher = sha1_checked::Sha1::new_with_prefix(header);
+    super::case::hex(&hasher.chain_update(commit).finalize())
+}
