@@ -13,7 +13,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sha2::Digest as _;
 use verified_dockerfile::{
     digest::Digest,
     verify::{Artifact, openpgp},

@@ -18,10 +18,7 @@ use std::{path::PathBuf, time::Duration};
 
 use jiff::Timestamp;
 
-use super::{
-    Commit, Image, Resolve, ResolveError, bytes, config, git_dir,
-    registry::signatures::RawSignature, step,
-};
+use super::{Commit, Image, Resolve, ResolveError, bytes, config, git_dir, step};
 use crate::{
     digest::Digest,
     fetch::{GitSource, ImageConfig, Platform},
@@ -33,7 +30,7 @@ use crate::{
     },
     policy::Unchecked,
     reference::ImageReference,
-    verify::{Proof, Signer, cosign, git::Objects},
+    verify::{Proof, Signer, git::Objects},
 };
 
 /// How long the daemon may take for one question. Registries that never answer must not hold a build for ever.
@@ -357,7 +354,7 @@ impl Resolve for BuildKit<'_> {
             )
             .await?;
         match step::read(&answer).map_err(internal)? {
-            step::Answer::Signatures(signatures) => Ok(signatures.into_iter().map(proof).collect()),
+            step::Answer::Signatures(signatures) => Ok(signatures),
             step::Answer::Failed { cause, next } => Err(ResolveError::Failed { cause, next }),
         }
     }
@@ -458,26 +455,6 @@ fn repository(graph: &mut Graph, source: &GitSource) -> Result<Output, ResolveEr
     graph
         .git(&git, &format!("[verified] fetch {}", source.remote))
         .map_err(internal)
-}
-
-fn proof(signature: RawSignature) -> Proof {
-    match signature {
-        RawSignature::Cosign {
-            payload,
-            signature,
-            certificate,
-            chain: _,
-            bundle,
-            timestamp,
-        } => Proof::Cosign(cosign::Signature {
-            payload,
-            signature,
-            certificate,
-            log: bundle,
-            timestamp,
-        }),
-        RawSignature::Bundle { json } => Proof::Bundle(json),
-    }
 }
 
 fn full(text: &str) -> Result<String, ResolveError> {

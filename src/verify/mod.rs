@@ -12,6 +12,7 @@
 //! | minisign signature | [`minisign`] | a file's bytes |
 //! | signify signature | [`signify`] | a file's bytes |
 //! | SSH signature | [`ssh`] | a file's bytes |
+//! | Notary v2 envelope | [`notation`] | image digest; or a file's digest |
 //! | checksum list, signed in one of these ways | [`checksums`] | a file's digest under its name |
 //! | git's signed tags and commits | [`git`] | the commit, and the tag's name |
 //!
@@ -120,6 +121,8 @@ pub enum Key {
     Signify(signify::Key),
     /// SSH keys.
     Ssh(ssh::Key),
+    /// A trust store and identity of Notary v2.
+    Notation(notation::Key),
 }
 
 impl Key {
@@ -132,6 +135,7 @@ impl Key {
             Self::Minisign(key) => key.who(),
             Self::Signify(key) => key.who(),
             Self::Ssh(key) => key.who(),
+            Self::Notation(key) => key.who(),
         }
     }
 }
@@ -151,6 +155,8 @@ pub enum Proof {
     Signify(Vec<u8>),
     /// An armored SSH signature.
     Ssh(Vec<u8>),
+    /// A Notary v2 envelope.
+    Notation(notation::Proof),
     /// A list of checksums, which proves something only if it is signed: by another proof, or within itself.
     Checksums(Vec<u8>),
     /// Objects of a git repository.
@@ -168,6 +174,7 @@ impl Proof {
             Self::Minisign(_) => minisign::KIND,
             Self::Signify(_) => signify::KIND,
             Self::Ssh(_) => ssh::KIND,
+            Self::Notation(_) => notation::KIND,
             Self::Checksums(_) => checksums::KIND,
             Self::Git(_) => git::KIND,
         }
@@ -412,9 +419,13 @@ fn verify_with(
         (Proof::Minisign(bytes), Key::Minisign(key)) => minisign::verify(artifact, bytes, key, at),
         (Proof::Signify(bytes), Key::Signify(key)) => signify::verify(artifact, bytes, key, at),
         (Proof::Ssh(bytes), Key::Ssh(key)) => ssh::verify(artifact, bytes, key, at),
+        (Proof::Notation(envelope), Key::Notation(key)) => {
+            notation::verify(artifact, envelope, key, at)
+        }
         (Proof::Git(objects), key) => {
             let key = match key {
                 Key::OpenPgp(key) => git::Key::OpenPgp(key),
+                Key::Ssh(key) => git::Key::Ssh(key),
                 other => return Err(Failure::OtherKind(other.who(), git::KIND)),
             };
             let Artifact::Git(checkout) = artifact else {
