@@ -1,6 +1,6 @@
 //! Lines to instructions: continuation, comments, directives, heredocs (BuildKit's `parser/parser.go`).
 
-use std::io::BufRead as _;
+use memchr::{memchr, memchr_iter};
 
 use super::{
     Dockerfile, Keyword, ParseError, ParseErrorKind, Span,
@@ -90,6 +90,7 @@ pub(super) fn parse(source: &[u8]) -> Result<Dockerfile, ParseError> {
     }
     let mut parser = Parser {
         source,
+        has_less_than: memchr(b'<', source).is_some(),
         at: 0,
         line: 0,
         escape: b'\\',
@@ -120,6 +121,8 @@ pub(super) fn parse(source: &[u8]) -> Result<Dockerfile, ParseError> {
 
 struct Parser<'s> {
     source: &'s [u8],
+    /// Without any `<` there are no heredocs.
+    has_less_than: bool,
     at: usize,
     line: usize,
     escape: u8,
@@ -136,17 +139,16 @@ impl<'s> Parser<'s> {
 
     /// The next line with its newline; the newline is missing at the end of the file.
     fn next_line(&mut self) -> Result<Option<Span>, ParseError> {
-        let mut rest = self.source.get(self.at..).unwrap_or_default();
+        let rest = self.source.get(self.at..).unwrap_or_default();
         if rest.is_empty() {
             return Ok(None);
         }
-        // The standard library's fastest search for a byte; reading from memory cannot fail.
-        let with_newline = rest.skip_until(b'\n').unwrap_or(rest.len());
+        let newline = memchr(b'\n', rest);
+        let len = newline.unwrap_or(rest.len());
         let span = Span {
             start: self.at,
-            end: self.at + with_newline,
+            end: self.at + len + usize::from(newline.is_some()),
         };
-        let len = with_newline - usize::from(self.slice(span).ends_with(b"\n"));
         self.line += 1;
         if len > MAX_LINE {
             return Err(self.error(
@@ -286,6 +288,13 @@ impl<'s> Parser<'s> {
     fn join(&mut self, first: Span, end: &mut usize) -> Result<Text, ParseError> {
         let start = self.arena.joined.len();
         let first_segment = self.arena.segments.len();
+        if self.arena.joined.capacity() == 0 {
+            // At most the rest of the file: nothing is moved as it grows.
+            self.arena
+                .joined
+                .reserve_exact(self.source.len().saturating_sub(first.start));
+            self.arena.segments.reserve(16);
+        }
         let mut piece = first;
         let mut more = true;
         loop {
@@ -438,7 +447,9 @@ impl<'s> Parser<'s> {
             Text::Joined { start, end, .. } => self.arena.joined.get(start as usize..end as usize),
         };
         let logical = logical.unwrap_or_default();
-        if !logical.contains(&b'<') || !logical.windows(2).any(|pair| pair == b"<<") {
+        if !self.has_less_than
+            || !memchr_iter(b'<', logical).any(|at| logical.get(at + 1) == Some(&b'<'))
+        {
             return Ok(());
         }
         let announced = heredoc::in_line(logical)

@@ -147,7 +147,7 @@ impl Builder<'_> {
         let expanded = self.expand_copy(
             id,
             &copy.sources,
-            [copy.chown.as_ref(), copy.chmod.as_ref(), None],
+            [copy.chown.as_deref(), copy.chmod.as_deref(), None],
         )?;
         let from = match task
             .sources
@@ -200,9 +200,9 @@ impl Builder<'_> {
         add: &Add<'_>,
     ) -> Result<Vec<Option<Vertex>>, ErrorKind> {
         let flags = [
-            add.chown.as_ref(),
-            add.chmod.as_ref(),
-            add.checksum.as_ref(),
+            add.chown.as_deref(),
+            add.chmod.as_deref(),
+            add.checksum.as_deref(),
         ];
         let Expanded {
             sources,

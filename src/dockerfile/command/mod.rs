@@ -33,7 +33,7 @@ pub struct Stage<'d> {
     /// The name behind AS in lower case, empty without one.
     pub name: String,
     /// `--platform`, not expanded.
-    pub platform: Option<Given<'d>>,
+    pub platform: Option<Box<Given<'d>>>,
     /// The instructions up to the next FROM.
     pub commands: Vec<Command<'d>>,
 }
@@ -116,11 +116,11 @@ pub struct Add<'d> {
     /// What goes where.
     pub sources: Sources<'d>,
     /// `--chown`
-    pub chown: Option<Given<'d>>,
+    pub chown: Option<Box<Given<'d>>>,
     /// `--chmod`
-    pub chmod: Option<Given<'d>>,
+    pub chmod: Option<Box<Given<'d>>>,
     /// `--checksum`
-    pub checksum: Option<Given<'d>>,
+    pub checksum: Option<Box<Given<'d>>>,
     /// `--keep-git-dir`
     pub keep_git_dir: Option<bool>,
     /// `--unpack`
@@ -137,11 +137,11 @@ pub struct Copy<'d> {
     /// What goes where.
     pub sources: Sources<'d>,
     /// `--from`, when it isn't empty.
-    pub from: Option<Given<'d>>,
+    pub from: Option<Box<Given<'d>>>,
     /// `--chown`
-    pub chown: Option<Given<'d>>,
+    pub chown: Option<Box<Given<'d>>>,
     /// `--chmod`
-    pub chmod: Option<Given<'d>>,
+    pub chmod: Option<Box<Given<'d>>>,
     /// `--link`
     pub link: bool,
     /// `--parents`
@@ -169,9 +169,9 @@ pub struct Run<'d> {
     /// For each mount its `from`, if it has one that isn't empty, and where in the flag's value that ends.
     pub mount_from: Vec<Option<(String, usize)>>,
     /// `--network`
-    pub network: Option<Given<'d>>,
+    pub network: Option<Box<Given<'d>>>,
     /// `--security`
-    pub security: Option<Given<'d>>,
+    pub security: Option<Box<Given<'d>>>,
     /// Names of `--device`.
     pub devices: Vec<String>,
 }
@@ -197,7 +197,11 @@ impl Dockerfile {
         };
         for (index, instruction) in self.instructions().enumerate() {
             if instruction.kind() == Keyword::From {
-                result.stages.push(stage(index, instruction)?);
+                let mut stage = stage(index, instruction)?;
+                let behind = self.instructions().skip(index + 1);
+                let commands = behind.take_while(|next| next.kind() != Keyword::From);
+                stage.commands.reserve_exact(commands.count());
+                result.stages.push(stage);
                 continue;
             }
             let command = Command {
