@@ -137,31 +137,28 @@ impl<'s> Parser<'s> {
         self.source.get(span.start..span.end).unwrap_or_default()
     }
 
-    /// The next line with its newline; the newline is missing at the end of the file.
+    /// The next line, without the newline and the carriage returns in front of it.
     fn next_line(&mut self) -> Result<Option<Span>, ParseError> {
-        let rest = self.source.get(self.at..).unwrap_or_default();
+        let start = self.at;
+        let rest = self.source.get(start..).unwrap_or_default();
         if rest.is_empty() {
             return Ok(None);
         }
         let newline = memchr(b'\n', rest);
         let len = newline.unwrap_or(rest.len());
-        let span = Span {
-            start: self.at,
-            end: self.at + len + usize::from(newline.is_some()),
-        };
         self.line += 1;
         if len > MAX_LINE {
-            return Err(self.error(
-                Span {
-                    start: span.start,
-                    end: self.at + len,
-                },
-                self.line,
-                ParseErrorKind::LineTooLong,
-            ));
+            let end = start + len;
+            let kind = ParseErrorKind::LineTooLong;
+            return Err(self.error(Span { start, end }, self.line, kind));
         }
-        self.at = span.end;
-        Ok(Some(span))
+        self.at = start + len + usize::from(newline.is_some());
+        let line = rest.get(..len).unwrap_or_default();
+        let returns = line.iter().rev().take_while(|byte| **byte == b'\r').count();
+        Ok(Some(Span {
+            start,
+            end: start + len - returns,
+        }))
     }
 
     fn error(&self, span: Span, first_line: usize, kind: ParseErrorKind) -> ParseError {
@@ -172,23 +169,8 @@ impl<'s> Parser<'s> {
         }
     }
 
-    /// The line without the newline and carriage returns at its end.
-    fn content(&self, line: Span) -> Span {
-        let text = self.slice(line);
-        let newline = text
-            .iter()
-            .rev()
-            .take_while(|byte| matches!(byte, b'\n' | b'\r'))
-            .count();
-        Span {
-            start: line.start,
-            end: line.end - newline,
-        }
-    }
-
     fn file(&mut self) -> Result<(), ParseError> {
-        while let Some(line) = self.next_line()? {
-            let mut content = self.content(line);
+        while let Some(mut content) = self.next_line()? {
             if self.line == 1 && self.slice(content).starts_with(b"\xef\xbb\xbf") {
                 content.start += 3;
             }
@@ -249,13 +231,10 @@ impl<'s> Parser<'s> {
 
     /// Cuts off a continuation: an escape character at the end that doesn't follow another one, and blanks behind it.
     fn continued(&self, content: Span) -> Option<Span> {
-        let text = self.slice(content);
-        let blanks = text
-            .iter()
-            .rev()
-            .take_while(|byte| matches!(byte, b' ' | b'\t'))
-            .count();
-        let (body, _) = text.split_at_checked(text.len() - blanks)?;
+        let mut body = self.slice(content);
+        while let Some((b' ' | b'\t', rest)) = body.split_last() {
+            body = rest;
+        }
         let body = body.strip_suffix(&[self.escape])?;
         (body.last() != Some(&self.escape)).then_some(Span {
             start: content.start,
@@ -312,14 +291,13 @@ impl<'s> Parser<'s> {
                 break;
             }
             piece = loop {
-                let Some(line) = self.next_line()? else {
+                let Some(content) = self.next_line()? else {
                     more = false;
                     break Span {
                         start: *end,
                         end: *end,
                     };
                 };
-                let content = self.content(line);
                 *end = content.end;
                 let text = self.slice(content);
                 match text.get(leading_space(text)) {
@@ -463,14 +441,13 @@ impl<'s> Parser<'s> {
             let start = self.at;
             loop {
                 let before = self.at;
-                let Some(line) = self.next_line()? else {
+                let Some(content) = self.next_line()? else {
                     return Err(self.error(
                         whole,
                         first_line,
                         ParseErrorKind::UnterminatedHeredoc(name),
                     ));
                 };
-                let content = self.content(line);
                 let mut text = self.slice(content);
                 if chomp {
                     let tabs = text.iter().take_while(|byte| **byte == b'\t').count();
