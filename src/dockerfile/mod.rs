@@ -389,10 +389,24 @@ impl<'d> Instruction<'d> {
     /// [`nested`](Self::nested).
     pub fn words(&self) -> impl ExactSizeIterator<Item = Word<'d>> + use<'d> {
         let this = *self;
-        self.raw_words().iter().map(move |word| Word {
-            text: word.text(this.text()),
-            span: this.file_span(word.start, word.end),
-        })
+        self.raw_words()
+            .iter()
+            .map(move |word| this.with_place(word))
+    }
+
+    /// The word with that index.
+    #[must_use]
+    pub fn word(&self, index: usize) -> Option<Word<'d>> {
+        self.raw_words()
+            .get(index)
+            .map(|word| self.with_place(word))
+    }
+
+    fn with_place(&self, word: &'d words::RawWord) -> Word<'d> {
+        Word {
+            text: word.text(self.text()),
+            span: self.file_span(word.start, word.end),
+        }
     }
 
     fn raw_words(&self) -> &'d [words::RawWord] {
