@@ -394,7 +394,7 @@ impl<'s> Parser<'s> {
             (from, to) = split.args;
         }
         // The loop ran at least once.
-        outer.ok_or_else(|| ParseError {
+        outer.ok_or(ParseError {
             span: whole,
             lines: (first_line, *line),
             kind: ParseErrorKind::NoInstructions,

@@ -424,7 +424,7 @@ fn pairs(
         let name = args
             .iter()
             .position(|byte| is_blank(*byte))
-            .ok_or_else(|| ParseErrorKind::MissingValue(instruction))?;
+            .ok_or(ParseErrorKind::MissingValue(instruction))?;
         let gap = args
             .iter()
             .skip(name)
