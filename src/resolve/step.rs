@@ -86,24 +86,26 @@ fn write(answer: &Answer, digest: &Digest) -> serde_json::Result<Vec<u8>> {
     serde_json::to_vec(&written)
 }
 
-fn proof(signature: RawSignature) -> Proof {
-    match signature {
-        RawSignature::Cosign {
-            payload,
-            signature,
-            certificate,
-            chain: _,
-            bundle,
-            timestamp,
-        } => Proof::Cosign(cosign::Signature {
-            payload,
-            signature,
-            certificate,
-            log: bundle,
-            timestamp,
-        }),
-        RawSignature::Bundle { json } => Proof::Bundle(json),
-        RawSignature::Notation(envelope) => Proof::Notation(envelope),
+impl From<RawSignature> for Proof {
+    fn from(signature: RawSignature) -> Self {
+        match signature {
+            RawSignature::Cosign {
+                payload,
+                signature,
+                certificate,
+                chain: _,
+                bundle,
+                timestamp,
+            } => Self::Cosign(cosign::Signature {
+                payload,
+                signature,
+                certificate,
+                log: bundle,
+                timestamp,
+            }),
+            RawSignature::Bundle { json } => Self::Bundle(json),
+            RawSignature::Notation(envelope) => Self::Notation(envelope),
+        }
     }
 }
 
@@ -143,7 +145,7 @@ fn collect(reference: &str, credentials: &Path) -> Answer {
         signatures::collect(&mut client, &repository, digest)
     });
     match found {
-        Ok(found) => Answer::Signatures(found.signatures.into_iter().map(proof).collect()),
+        Ok(found) => Answer::Signatures(found.signatures.into_iter().map(Proof::from).collect()),
         Err(error) => failed(error.to_string()),
     }
 }

@@ -13,11 +13,8 @@ use engine::{Engine, Lifetime, Result, Suite, image::Image, process, registry::R
 use serde_json::json;
 use verified_dockerfile::{
     lock::Evidence,
-    resolve::registry::{
-        Client, Options, Repository,
-        signatures::{self, RawSignature},
-    },
-    verify::{self, Artifact, Key, Proof, PublicKey, TrustedKey, cosign},
+    resolve::registry::{Client, Options, Repository, signatures},
+    verify::{self, Artifact, Key, PublicKey, TrustedKey},
 };
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -65,17 +62,7 @@ pub fn measure(suite: Suite, count: usize) -> Result<f64> {
     for digest in &digests {
         let digest = digest.parse()?;
         for signature in signatures::collect(&mut client, &from, &digest)?.signatures {
-            let proof = match signature {
-                RawSignature::Bundle { json } => Proof::Bundle(json),
-                RawSignature::Cosign {
-                    payload, signature, ..
-                } => Proof::Cosign(cosign::Signature {
-                    payload,
-                    signature,
-                    ..cosign::Signature::default()
-                }),
-            };
-            evidence.insert(digest.clone(), proof);
+            evidence.insert(digest.clone(), signature.into());
         }
     }
     let text = evidence.to_string();
