@@ -421,10 +421,9 @@ fn pairs(
         return Err(ParseErrorKind::MissingEquals(instruction, text));
     }
     if legacy {
-        let name = args
-            .iter()
-            .position(|byte| is_blank(*byte))
-            .ok_or(ParseErrorKind::MissingValue(instruction))?;
+        let Some(name) = args.iter().position(|byte| is_blank(*byte)) else {
+            return Err(ParseErrorKind::MissingValue(instruction));
+        };
         let gap = args
             .iter()
             .skip(name)

@@ -7,6 +7,7 @@
 //! reported in [`Plan::missing`], and `collect` is called again.
 
 mod add;
+mod bases;
 mod checks;
 mod collect;
 mod dispatch;
@@ -19,6 +20,7 @@ pub(crate) mod path;
 mod plan;
 mod platform;
 mod run;
+mod stages;
 mod state;
 #[cfg(test)]
 mod tests;

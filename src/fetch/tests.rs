@@ -663,6 +663,11 @@ fn hostile_files_are_bounded() {
     )
     .expect_err("endless");
     assert_eq!(error.kind, ErrorKind::TooLarge);
+    // Time and memory in proportion to the number of sources, not to its square.
+    let many = format!("FROM a\nADD {} /", "http://h.test/ \\\n".repeat(20_000));
+    let fetches = plan(&many).fetches;
+    assert_eq!(fetches.len(), 20_001);
+    assert!(fetches.iter().skip(1).all(|fetch| fetch.edit.is_none()));
     let doubling: String = (0..60).map(|_| "ENV A=$A$A\n").collect();
     assert!(matches!(
         refused(&format!("FROM a\nENV A=xx\n{doubling}")),

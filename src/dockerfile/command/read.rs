@@ -1,0 +1,571 @@
+//! From an instruction's words and flags to what it says, and where BuildKit refuses it.
+
+use std::borrow::Cow;
+
+use super::{
+    Add, Command, CommandKind, CommandLine, Content, Copy, Declarations, Healthcheck, Pairs, Run,
+    Sources, Stage, Stages, Words, announced, csv,
+    flags::{Flags, Kind as FlagKind},
+    health, parse_bool,
+};
+use crate::dockerfile::{
+    Dockerfile, Instruction, Keyword, ParseError, ParseErrorKind, Span, heredoc, text,
+};
+
+impl Dockerfile {
+    /// Reads every instruction and sorts them into stages, as BuildKit's `instructions.Parse` does.
+    ///
+    /// # Errors
+    /// Where that refuses: unknown instructions and flags, wrong numbers of words, values that are none.
+    pub fn stages(&self) -> Result<Stages<'_>, ParseError> {
+        let mut result = Stages {
+            args: Vec::new(),
+            stages: Vec::new(),
+        };
+        for (index, instruction) in self.instructions().enumerate() {
+            if instruction.kind() == Keyword::From {
+                let mut stage = stage(index, instruction)?;
+                let behind = self.instructions().skip(index + 1);
+                let commands = behind.take_while(|next| next.kind() != Keyword::From);
+                stage.commands.reserve_exact(commands.count());
+                result.stages.push(stage);
+                continue;
+            }
+            let command = Command {
+                index,
+                instruction,
+                kind: instruction.command()?,
+            };
+            match (result.stages.last_mut(), &command.kind) {
+                (Some(stage), _) => stage.commands.push(command),
+                (None, CommandKind::Arg(_)) => result.args.push(command),
+                (None, _) => {
+                    let keyword = text::lossy(instruction.keyword()).into_owned();
+                    return Err(refuse(instruction, ParseErrorKind::NoStage(keyword)));
+                }
+            }
+        }
+        Ok(result)
+    }
+}
+
+fn refuse(instruction: Instruction<'_>, kind: ParseErrorKind) -> ParseError {
+    ParseError {
+        span: instruction.span(),
+        lines: instruction.lines(),
+        kind,
+    }
+}
+
+fn stage<'d>(index: usize, instruction: Instruction<'d>) -> Result<Stage<'d>, ParseError> {
+    let mut words = instruction.word_texts();
+    let (base, name) = match (words.next(), words.next(), words.next(), words.next()) {
+        (Some(base), None, ..) => (base, String::new()),
+        (Some(base), Some(r#as), Some(written), None) if is_as(r#as) => {
+            let name = text::lower(&text::lossy(written));
+            let valid = name.starts_with(|c: char| c.is_ascii_lowercase())
+                && name.bytes().all(|b| {
+                    b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_' | b'.')
+                });
+            if !valid {
+                let span = instruction
+                    .words()
+                    .nth(2)
+                    .map_or(instruction.span(), |word| word.span);
+                let kind = ParseErrorKind::StageName(text::lossy(written).into_owned());
+                return Err(ParseError {
+                    span,
+                    lines: instruction.lines(),
+                    kind,
+                });
+            }
+            (base, name)
+        }
+        _ => {
+            return Err(refuse(
+                instruction,
+                ParseErrorKind::Arguments(
+                    "FROM",
+                    "either one or three arguments (IMAGE [AS NAME])",
+                ),
+            ));
+        }
+    };
+    let mut flags = Flags::parse(instruction, &[("platform", FlagKind::One)])?;
+    let platform = flags.take("platform").filter(|flag| !flag.value.is_empty());
+    Ok(Stage {
+        index,
+        instruction,
+        base,
+        name,
+        platform,
+        commands: Vec::new(),
+    })
+}
+
+/// `strings.EqualFold(word, "as")`, for which the long s is an s.
+fn is_as(word: &[u8]) -> bool {
+    word.eq_ignore_ascii_case(b"as") || matches!(word, [b'a' | b'A', 0xc5, 0xbf])
+}
+
+impl<'d> Instruction<'d> {
+    /// What the instruction says. FROM is no command; it is refused here.
+    ///
+    /// # Errors
+    /// Where BuildKit's `instructions.ParseCommand` refuses it.
+    pub fn command(self) -> Result<CommandKind<'d>, ParseError> {
+        let keyword = self.kind();
+        let name = keyword.name();
+        let refuse = |kind| Err(refuse(self, kind));
+        let arguments = |expected| refuse(ParseErrorKind::Arguments(name, expected));
+        let no_flags = || Flags::parse(self, &[]);
+        let words = Words {
+            instruction: self,
+            skip: 0,
+        };
+        Ok(match keyword {
+            Keyword::From => return refuse(ParseErrorKind::Trigger("FROM".to_owned())),
+            Keyword::Unknown => {
+                let written = text::lossy(self.keyword()).into_owned();
+                let span = self.keyword_span();
+                let kind = ParseErrorKind::UnknownInstruction(written);
+                return Err(ParseError {
+                    span,
+                    lines: self.lines(),
+                    kind,
+                });
+            }
+            Keyword::Add => self.add()?,
+            Keyword::Copy => self.copy()?,
+            Keyword::Run => self.run()?,
+            Keyword::Healthcheck => self.healthcheck()?,
+            Keyword::Onbuild => self.onbuild()?,
+            // ARG and STOPSIGNAL don't look at their flags at all.
+            Keyword::Arg => {
+                if words.is_empty() {
+                    return arguments("at least one argument");
+                }
+                let declared = Declarations(words);
+                let blank =
+                    |(name, default): (&[u8], Option<&[u8]>)| name.is_empty() && default.is_some();
+                if declared.iter().any(blank) {
+                    return refuse(ParseErrorKind::BlankName("ARG"));
+                }
+                CommandKind::Arg(declared)
+            }
+            Keyword::Stopsignal => match words.iter().next() {
+                Some(signal) => CommandKind::Stopsignal(signal),
+                None => return arguments("exactly one argument"),
+            },
+            Keyword::Env | Keyword::Label => {
+                no_flags()?;
+                let pairs = Pairs(words);
+                if words.len() < 2 {
+                    return arguments("at least one argument");
+                }
+                if pairs.iter().any(|(name, _)| name.is_empty()) {
+                    return refuse(ParseErrorKind::BlankName(name));
+                }
+                if keyword == Keyword::Env {
+                    CommandKind::Env(pairs)
+                } else {
+                    CommandKind::Label(pairs)
+                }
+            }
+            Keyword::Maintainer | Keyword::User | Keyword::Workdir => {
+                let Some(word) = words.iter().next() else {
+                    return arguments("exactly one argument");
+                };
+                no_flags()?;
+                match keyword {
+                    Keyword::Maintainer => CommandKind::Maintainer(word),
+                    Keyword::User => CommandKind::User(word),
+                    _ => CommandKind::Workdir(word),
+                }
+            }
+            Keyword::Expose | Keyword::Volume | Keyword::Shell if words.is_empty() => {
+                return arguments("at least one argument");
+            }
+            Keyword::Expose => {
+                no_flags()?;
+                CommandKind::Expose(words)
+            }
+            Keyword::Volume => {
+                no_flags()?;
+                if words.iter().any(|volume| text::trim(volume).is_empty()) {
+                    return refuse(ParseErrorKind::EmptyVolume);
+                }
+                CommandKind::Volume(words)
+            }
+            Keyword::Cmd => {
+                no_flags()?;
+                CommandKind::Cmd(self.command_line(0))
+            }
+            Keyword::Entrypoint => {
+                no_flags()?;
+                CommandKind::Entrypoint(self.command_line(0))
+            }
+            Keyword::Shell => {
+                no_flags()?;
+                if !self.is_json() {
+                    return refuse(ParseErrorKind::ShellForm);
+                }
+                CommandKind::Shell(words)
+            }
+        })
+    }
+
+    /// `parseShellDependentCommand` of the words from `skip` on.
+    fn command_line(self, skip: usize) -> CommandLine<'d> {
+        CommandLine {
+            words: Words {
+                instruction: self,
+                skip,
+            },
+            shell: !self.is_json(),
+        }
+    }
+
+    fn add(self) -> Result<CommandKind<'d>, ParseError> {
+        self.needs_destination()?;
+        let mut flags = Flags::parse(
+            self,
+            &[
+                ("chown", FlagKind::One),
+                ("chmod", FlagKind::One),
+                ("link", FlagKind::Bool),
+                ("keep-git-dir", FlagKind::Bool),
+                ("checksum", FlagKind::One),
+                ("unpack", FlagKind::Bool),
+                ("exclude", FlagKind::Many),
+            ],
+        )?;
+        Ok(CommandKind::Add(Add {
+            sources: self.sources()?,
+            chown: flags.take("chown"),
+            chmod: flags.take("chmod"),
+            checksum: flags.take("checksum"),
+            keep_git_dir: flags.boolean("keep-git-dir"),
+            unpack: flags.boolean("unpack"),
+            link: flags.boolean("link") == Some(true),
+            exclude: flags.all("exclude"),
+        }))
+    }
+
+    fn copy(self) -> Result<CommandKind<'d>, ParseError> {
+        self.needs_destination()?;
+        let mut flags = Flags::parse(
+            self,
+            &[
+                ("chown", FlagKind::One),
+                ("from", FlagKind::One),
+                ("chmod", FlagKind::One),
+                ("link", FlagKind::Bool),
+                ("exclude", FlagKind::Many),
+                ("parents", FlagKind::Bool),
+            ],
+        )?;
+        Ok(CommandKind::Copy(Copy {
+            sources: self.sources()?,
+            from: flags.take("from").filter(|from| !from.value.is_empty()),
+            chown: flags.take("chown"),
+            chmod: flags.take("chmod"),
+            link: flags.boolean("link") == Some(true),
+            parents: flags.boolean("parents") == Some(true),
+            exclude: flags.all("exclude"),
+        }))
+    }
+
+    fn needs_destination(self) -> Result<(), ParseError> {
+        if self.word_texts().len() < 2 {
+            let kind = ParseErrorKind::Arguments(
+                self.kind().name(),
+                "at least two arguments, the last is the destination",
+            );
+            return Err(refuse(self, kind));
+        }
+        Ok(())
+    }
+
+    /// `parseSourcesAndDest`. A word that announces a heredoc is one, even where there is none (then it is empty).
+    fn sources(self) -> Result<Sources<'d>, ParseError> {
+        let last = self.word_texts().len().saturating_sub(1);
+        let mut contents = Vec::new();
+        let mut destination: &[u8] = b"";
+        for (index, word) in self.word_texts().enumerate() {
+            match announced(word) {
+                Some(_) if index == last => {
+                    return Err(refuse(
+                        self,
+                        ParseErrorKind::HeredocDestination(self.kind().name()),
+                    ));
+                }
+                Some(found) => {
+                    let body = self
+                        .heredocs()
+                        .filter(|heredoc| heredoc.name == found.name)
+                        .last();
+                    let data = body.map_or(&b""[..], |heredoc| heredoc.content);
+                    let data = if found.chomp {
+                        Cow::Owned(heredoc::chomp(data))
+                    } else {
+                        Cow::Borrowed(data)
+                    };
+                    contents.push(Content {
+                        name: found.name,
+                        data,
+                        expand: found.expand,
+                    });
+                }
+                None if index == last => destination = word,
+                None => {}
+            }
+        }
+        Ok(Sources {
+            words: Words {
+                instruction: self,
+                skip: 0,
+            },
+            contents,
+            destination,
+        })
+    }
+
+    fn run(self) -> Result<CommandKind<'d>, ParseError> {
+        let mut flags = Flags::parse(
+            self,
+            &[
+                ("mount", FlagKind::Many),
+                ("network", FlagKind::One),
+                ("security", FlagKind::One),
+                ("device", FlagKind::Many),
+            ],
+        )?;
+        let at = |span: Span, kind| {
+            Err(ParseError {
+                span,
+                lines: self.lines(),
+                kind,
+            })
+        };
+        let mounts = flags.all("mount");
+        let mut mount_from = Vec::with_capacity(mounts.len());
+        for mount in &mounts {
+            match first_look_at_mount(&mount.value) {
+                Ok(from) => mount_from.push(from),
+                Err(kind) => return at(mount.span, kind),
+            }
+        }
+        let mut devices = Vec::new();
+        for device in flags.all("device") {
+            match device_name(&device.value) {
+                Some(name) => devices.push(name),
+                None => {
+                    return at(
+                        device.span,
+                        ParseErrorKind::Device(device.value.into_owned()),
+                    );
+                }
+            }
+        }
+        let network = flags.take("network");
+        if let Some(network) = &network
+            && !matches!(&*network.value, "default" | "none" | "host")
+        {
+            return at(
+                network.span,
+                ParseErrorKind::NetworkMode(network.value.clone().into_owned()),
+            );
+        }
+        let security = flags.take("security");
+        if let Some(security) = &security
+            && !matches!(&*security.value, "sandbox" | "insecure")
+        {
+            return at(
+                security.span,
+                ParseErrorKind::SecurityMode(security.value.clone().into_owned()),
+            );
+        }
+        Ok(CommandKind::Run(Run {
+            command: self.command_line(0),
+            mounts,
+            mount_from,
+            network,
+            security,
+            devices,
+        }))
+    }
+
+    fn healthcheck(self) -> Result<CommandKind<'d>, ParseError> {
+        let name = "HEALTHCHECK";
+        let mut texts = self.word_texts();
+        let Some(kind) = texts.next() else {
+            return Err(refuse(
+                self,
+                ParseErrorKind::Arguments(name, "at least one argument"),
+            ));
+        };
+        let kind = text::upper(&text::lossy(kind));
+        if kind == "NONE" {
+            if texts.len() > 0 {
+                return Err(refuse(
+                    self,
+                    ParseErrorKind::Arguments("HEALTHCHECK NONE", "no arguments"),
+                ));
+            }
+            // Its flags are not looked at.
+            return Ok(CommandKind::Healthcheck(Healthcheck::None));
+        }
+        let mut flags = Flags::parse(
+            self,
+            &[
+                ("interval", FlagKind::One),
+                ("timeout", FlagKind::One),
+                ("start-period", FlagKind::One),
+                ("start-interval", FlagKind::One),
+                ("retries", FlagKind::One),
+            ],
+        )?;
+        if kind != "CMD" {
+            return Err(refuse(self, ParseErrorKind::HealthcheckType(kind)));
+        }
+        let command = self.command_line(1);
+        if command.words.is_empty() {
+            return Err(refuse(
+                self,
+                ParseErrorKind::Arguments("HEALTHCHECK CMD", "a command"),
+            ));
+        }
+        for flag in [
+            "interval",
+            "timeout",
+            "start-period",
+            "start-interval",
+            "retries",
+        ] {
+            let Some(given) = flags.take(flag).filter(|given| !given.value.is_empty()) else {
+                continue;
+            };
+            let (valid, expected) = if flag == "retries" {
+                (
+                    health::int32(&given.value).is_some_and(|n| n >= 0),
+                    "a number",
+                )
+            } else {
+                let least = 1_000_000;
+                (
+                    health::duration(&given.value).is_some_and(|d| d == 0 || d >= least),
+                    "a duration of at least 1ms, for example 30s",
+                )
+            };
+            if !valid {
+                let kind =
+                    ParseErrorKind::HealthcheckValue(flag, given.value.into_owned(), expected);
+                return Err(ParseError {
+                    span: given.span,
+                    lines: self.lines(),
+                    kind,
+                });
+            }
+        }
+        Ok(CommandKind::Healthcheck(Healthcheck::Cmd(command)))
+    }
+
+    fn onbuild(self) -> Result<CommandKind<'d>, ParseError> {
+        let Some(nested) = self.nested() else {
+            return Err(refuse(
+                self,
+                ParseErrorKind::Arguments("ONBUILD", "an instruction"),
+            ));
+        };
+        Flags::parse(self, &[])?;
+        let trigger = text::upper(&text::lossy(text::trim(nested.keyword())));
+        if matches!(trigger.as_str(), "ONBUILD" | "MAINTAINER" | "FROM") {
+            return Err(refuse(self, ParseErrorKind::Trigger(trigger)));
+        }
+        let mut expression = self
+            .text()
+            .get(self.trigger_start()..)
+            .unwrap_or_default()
+            .to_vec();
+        for heredoc in self.heredocs() {
+            expression.push(b'\n');
+            expression.extend_from_slice(heredoc.content);
+            expression.extend_from_slice(heredoc.name.as_bytes());
+        }
+        Ok(CommandKind::Onbuild(expression))
+    }
+
+    /// Where in [`text`](Self::text) the trigger of an ONBUILD begins: behind `(?i)^\s*ONBUILD\s*`.
+    pub(crate) fn trigger_start(self) -> usize {
+        let text = self.text();
+        let spaces = |from: usize| {
+            text.iter()
+                .skip(from)
+                .take_while(|byte| text::is_regex_space(**byte))
+                .count()
+        };
+        let keyword = spaces(0);
+        match text.get(keyword..keyword + 7) {
+            Some(word) if word.eq_ignore_ascii_case(b"onbuild") => {
+                keyword + 7 + spaces(keyword + 7)
+            }
+            _ => 0,
+        }
+    }
+}
+
+/// What BuildKit looks at in a mount before variables are known: that it is CSV, and its `from`.
+fn first_look_at_mount(value: &str) -> Result<Option<(String, usize)>, ParseErrorKind> {
+    let refuse = || ParseErrorKind::MountCsv(value.to_owned());
+    let mut from = None;
+    let mut look = |field: &str, end: usize| {
+        let Some((key, value)) = field.split_once('=') else {
+            return Ok(());
+        };
+        if !key.eq_ignore_ascii_case("from") && (key.is_ascii() || text::lower(key) != "from") {
+            return Ok(());
+        }
+        if value.find('$').is_some_and(|at| at + 1 != value.len()) {
+            return Err(ParseErrorKind::MountFrom(value.to_owned()));
+        }
+        from = (!value.is_empty()).then(|| (value.to_owned(), end));
+        Ok(())
+    };
+    if value.is_empty() || value.contains(['"', '\n']) {
+        for field in csv::fields(value).ok_or_else(refuse)? {
+            look(&field.text, field.end)?;
+        }
+    } else {
+        // Without quotes the fields are what is between the commas.
+        let mut end = 0;
+        for field in value.split(',') {
+            end += field.len();
+            look(field, end)?;
+            end += 1;
+        }
+    }
+    Ok(from)
+}
+
+/// `ParseDevice`: the name, `None` where BuildKit refuses.
+fn device_name(value: &str) -> Option<String> {
+    let mut name = String::new();
+    for field in csv::fields(value)? {
+        let (key, value) = match field.text.split_once('=') {
+            Some((key, value)) => (text::lower(key), Some(value)),
+            None => (text::lower(&field.text), None),
+        };
+        match (key.as_str(), value) {
+            ("required", None) => {}
+            ("required", Some(value)) => {
+                parse_bool(value)?;
+            }
+            ("name", Some(value)) if name.is_empty() => value.clone_into(&mut name),
+            ("name", Some(_)) => return None,
+            _ if name.is_empty() => name = field.text,
+            _ => return None,
+        }
+    }
+    Some(name)
+}
