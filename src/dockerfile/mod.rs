@@ -72,27 +72,6 @@ pub enum Keyword {
 }
 
 impl Keyword {
-    const ALL: [Self; 18] = [
-        Self::Run,
-        Self::Copy,
-        Self::Env,
-        Self::From,
-        Self::Arg,
-        Self::Add,
-        Self::Cmd,
-        Self::Workdir,
-        Self::Label,
-        Self::Entrypoint,
-        Self::Expose,
-        Self::User,
-        Self::Volume,
-        Self::Shell,
-        Self::Onbuild,
-        Self::Healthcheck,
-        Self::Stopsignal,
-        Self::Maintainer,
-    ];
-
     /// The name in upper case, `UNKNOWN` for what isn't known.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -121,17 +100,45 @@ impl Keyword {
 
     /// The instruction that `text` names, in any case (`strings.ToLower`, which also knows the Kelvin sign).
     fn of(text: &[u8]) -> Self {
-        let lowered;
-        let mut name = text;
         if !text.is_ascii() {
-            lowered = text::lower(&text::lossy(text));
-            name = lowered.as_bytes();
+            let lowered = text::lower(&text::lossy(text));
+            return if lowered.is_ascii() {
+                Self::of(lowered.as_bytes())
+            } else {
+                Self::Unknown
+            };
         }
-        let known = Self::ALL
-            .iter()
-            .find(|keyword| keyword.name().as_bytes().eq_ignore_ascii_case(name));
-        known.copied().unwrap_or(Self::Unknown)
+        let mut buffer = [0; Self::LONGEST];
+        let Some(name) = buffer.get_mut(..text.len()) else {
+            return Self::Unknown;
+        };
+        name.copy_from_slice(text);
+        name.make_ascii_lowercase();
+        match &*name {
+            b"add" => Self::Add,
+            b"arg" => Self::Arg,
+            b"cmd" => Self::Cmd,
+            b"copy" => Self::Copy,
+            b"entrypoint" => Self::Entrypoint,
+            b"env" => Self::Env,
+            b"expose" => Self::Expose,
+            b"from" => Self::From,
+            b"healthcheck" => Self::Healthcheck,
+            b"label" => Self::Label,
+            b"maintainer" => Self::Maintainer,
+            b"onbuild" => Self::Onbuild,
+            b"run" => Self::Run,
+            b"shell" => Self::Shell,
+            b"stopsignal" => Self::Stopsignal,
+            b"user" => Self::User,
+            b"volume" => Self::Volume,
+            b"workdir" => Self::Workdir,
+            _ => Self::Unknown,
+        }
     }
+
+    /// Length of the longest name, HEALTHCHECK.
+    const LONGEST: usize = 11;
 }
 
 /// A parsed Dockerfile.
@@ -382,10 +389,24 @@ impl<'d> Instruction<'d> {
     /// [`nested`](Self::nested).
     pub fn words(&self) -> impl ExactSizeIterator<Item = Word<'d>> + use<'d> {
         let this = *self;
-        self.raw_words().iter().map(move |word| Word {
-            text: word.text(this.text()),
-            span: this.file_span(word.start, word.end),
-        })
+        self.raw_words()
+            .iter()
+            .map(move |word| this.with_place(word))
+    }
+
+    /// The word with that index.
+    #[must_use]
+    pub fn word(&self, index: usize) -> Option<Word<'d>> {
+        self.raw_words()
+            .get(index)
+            .map(|word| self.with_place(word))
+    }
+
+    fn with_place(&self, word: &'d words::RawWord) -> Word<'d> {
+        Word {
+            text: word.text(self.text()),
+            span: self.file_span(word.start, word.end),
+        }
     }
 
     fn raw_words(&self) -> &'d [words::RawWord] {

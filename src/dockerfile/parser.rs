@@ -1,6 +1,6 @@
 //! Lines to instructions: continuation, comments, directives, heredocs (BuildKit's `parser/parser.go`).
 
-use std::io::BufRead as _;
+use memchr::{memchr, memchr_iter};
 
 use super::{
     Dockerfile, Keyword, ParseError, ParseErrorKind, Span,
@@ -90,6 +90,7 @@ pub(super) fn parse(source: &[u8]) -> Result<Dockerfile, ParseError> {
     }
     let mut parser = Parser {
         source,
+        has_less_than: memchr(b'<', source).is_some(),
         at: 0,
         line: 0,
         escape: b'\\',
@@ -120,6 +121,8 @@ pub(super) fn parse(source: &[u8]) -> Result<Dockerfile, ParseError> {
 
 struct Parser<'s> {
     source: &'s [u8],
+    /// Without any `<` there are no heredocs.
+    has_less_than: bool,
     at: usize,
     line: usize,
     escape: u8,
@@ -134,32 +137,28 @@ impl<'s> Parser<'s> {
         self.source.get(span.start..span.end).unwrap_or_default()
     }
 
-    /// The next line with its newline; the newline is missing at the end of the file.
+    /// The next line, without the newline and the carriage returns in front of it.
     fn next_line(&mut self) -> Result<Option<Span>, ParseError> {
-        let mut rest = self.source.get(self.at..).unwrap_or_default();
+        let start = self.at;
+        let rest = self.source.get(start..).unwrap_or_default();
         if rest.is_empty() {
             return Ok(None);
         }
-        // The standard library's fastest search for a byte; reading from memory cannot fail.
-        let with_newline = rest.skip_until(b'\n').unwrap_or(rest.len());
-        let span = Span {
-            start: self.at,
-            end: self.at + with_newline,
-        };
-        let len = with_newline - usize::from(self.slice(span).ends_with(b"\n"));
+        let newline = memchr(b'\n', rest);
+        let len = newline.unwrap_or(rest.len());
         self.line += 1;
         if len > MAX_LINE {
-            return Err(self.error(
-                Span {
-                    start: span.start,
-                    end: self.at + len,
-                },
-                self.line,
-                ParseErrorKind::LineTooLong,
-            ));
+            let end = start + len;
+            let kind = ParseErrorKind::LineTooLong;
+            return Err(self.error(Span { start, end }, self.line, kind));
         }
-        self.at = span.end;
-        Ok(Some(span))
+        self.at = start + len + usize::from(newline.is_some());
+        let line = rest.get(..len).unwrap_or_default();
+        let returns = line.iter().rev().take_while(|byte| **byte == b'\r').count();
+        Ok(Some(Span {
+            start,
+            end: start + len - returns,
+        }))
     }
 
     fn error(&self, span: Span, first_line: usize, kind: ParseErrorKind) -> ParseError {
@@ -170,23 +169,8 @@ impl<'s> Parser<'s> {
         }
     }
 
-    /// The line without the newline and carriage returns at its end.
-    fn content(&self, line: Span) -> Span {
-        let text = self.slice(line);
-        let newline = text
-            .iter()
-            .rev()
-            .take_while(|byte| matches!(byte, b'\n' | b'\r'))
-            .count();
-        Span {
-            start: line.start,
-            end: line.end - newline,
-        }
-    }
-
     fn file(&mut self) -> Result<(), ParseError> {
-        while let Some(line) = self.next_line()? {
-            let mut content = self.content(line);
+        while let Some(mut content) = self.next_line()? {
             if self.line == 1 && self.slice(content).starts_with(b"\xef\xbb\xbf") {
                 content.start += 3;
             }
@@ -247,13 +231,10 @@ impl<'s> Parser<'s> {
 
     /// Cuts off a continuation: an escape character at the end that doesn't follow another one, and blanks behind it.
     fn continued(&self, content: Span) -> Option<Span> {
-        let text = self.slice(content);
-        let blanks = text
-            .iter()
-            .rev()
-            .take_while(|byte| matches!(byte, b' ' | b'\t'))
-            .count();
-        let (body, _) = text.split_at_checked(text.len() - blanks)?;
+        let mut body = self.slice(content);
+        while let Some((b' ' | b'\t', rest)) = body.split_last() {
+            body = rest;
+        }
         let body = body.strip_suffix(&[self.escape])?;
         (body.last() != Some(&self.escape)).then_some(Span {
             start: content.start,
@@ -286,6 +267,13 @@ impl<'s> Parser<'s> {
     fn join(&mut self, first: Span, end: &mut usize) -> Result<Text, ParseError> {
         let start = self.arena.joined.len();
         let first_segment = self.arena.segments.len();
+        if self.arena.joined.capacity() == 0 {
+            // At most the rest of the file: nothing is moved as it grows.
+            self.arena
+                .joined
+                .reserve_exact(self.source.len().saturating_sub(first.start));
+            self.arena.segments.reserve(16);
+        }
         let mut piece = first;
         let mut more = true;
         loop {
@@ -303,14 +291,13 @@ impl<'s> Parser<'s> {
                 break;
             }
             piece = loop {
-                let Some(line) = self.next_line()? else {
+                let Some(content) = self.next_line()? else {
                     more = false;
                     break Span {
                         start: *end,
                         end: *end,
                     };
                 };
-                let content = self.content(line);
                 *end = content.end;
                 let text = self.slice(content);
                 match text.get(leading_space(text)) {
@@ -407,7 +394,7 @@ impl<'s> Parser<'s> {
             (from, to) = split.args;
         }
         // The loop ran at least once.
-        outer.ok_or(ParseError {
+        outer.ok_or_else(|| ParseError {
             span: whole,
             lines: (first_line, *line),
             kind: ParseErrorKind::NoInstructions,
@@ -438,7 +425,9 @@ impl<'s> Parser<'s> {
             Text::Joined { start, end, .. } => self.arena.joined.get(start as usize..end as usize),
         };
         let logical = logical.unwrap_or_default();
-        if !logical.contains(&b'<') || !logical.windows(2).any(|pair| pair == b"<<") {
+        if !self.has_less_than
+            || !memchr_iter(b'<', logical).any(|at| logical.get(at + 1) == Some(&b'<'))
+        {
             return Ok(());
         }
         let announced = heredoc::in_line(logical)
@@ -452,14 +441,13 @@ impl<'s> Parser<'s> {
             let start = self.at;
             loop {
                 let before = self.at;
-                let Some(line) = self.next_line()? else {
+                let Some(content) = self.next_line()? else {
                     return Err(self.error(
                         whole,
                         first_line,
                         ParseErrorKind::UnterminatedHeredoc(name),
                     ));
                 };
-                let content = self.content(line);
                 let mut text = self.slice(content);
                 if chomp {
                     let tabs = text.iter().take_while(|byte| **byte == b'\t').count();

@@ -83,39 +83,53 @@ pub(crate) fn is_regex_space(byte: u8) -> bool {
 }
 
 /// How many bytes of Unicode white space are in front.
+#[inline]
 pub(crate) fn leading_space(bytes: &[u8]) -> usize {
-    let mut at = 0;
-    loop {
-        let rest = bytes.get(at..).unwrap_or_default();
-        match rest.first() {
-            None => return at,
-            Some(byte) if byte.is_ascii() => {
-                if !matches!(byte, b'\t'..=b'\r' | b' ') {
-                    return at;
-                }
-                at += 1;
-            }
-            Some(_) => {
-                let (c, width) = decode(rest);
-                if !c.is_whitespace() {
-                    return at;
-                }
-                at += width;
-            }
+    let space = |byte: &u8| matches!(byte, b'\t'..=b'\r' | b' ');
+    let at = bytes.iter().take_while(|byte| space(byte)).count();
+    match bytes.get(at) {
+        Some(byte) if !byte.is_ascii() => {
+            at + leading_wide_space(bytes.get(at..).unwrap_or_default())
         }
+        _ => at,
     }
 }
 
+/// The same, when the first byte is not ASCII.
+#[cold]
+fn leading_wide_space(bytes: &[u8]) -> usize {
+    let mut at = 0;
+    while let (c, width @ 1..) = decode(bytes.get(at..).unwrap_or_default())
+        && c.is_whitespace()
+    {
+        at += width;
+    }
+    at
+}
+
 /// How long the text is without the Unicode white space at its end.
+#[inline]
 pub(crate) fn trimmed_len(bytes: &[u8]) -> usize {
+    let mut text = bytes;
+    while let Some((b'\t'..=b'\r' | b' ', rest)) = text.split_last() {
+        text = rest;
+    }
+    match text.last() {
+        Some(byte) if !byte.is_ascii() => trimmed_wide_len(text),
+        _ => text.len(),
+    }
+}
+
+/// The same, when the last byte is not ASCII.
+#[cold]
+fn trimmed_wide_len(bytes: &[u8]) -> usize {
     let mut len = bytes.len();
-    loop {
-        let (c, width) = decode_last(bytes.get(..len).unwrap_or_default());
-        if width == 0 || !c.is_whitespace() {
-            return len;
-        }
+    while let (c, width @ 1..) = decode_last(bytes.get(..len).unwrap_or_default())
+        && c.is_whitespace()
+    {
         len -= width;
     }
+    len
 }
 
 /// `strings.TrimSpace`.

@@ -3,6 +3,8 @@
 //! Everything is found as ranges of the logical line. Only what BuildKit changes on the way (escapes in flags, JSON
 //! strings, invalid UTF-8 in quoted words) is kept as text of its own.
 
+use memchr::memchr;
+
 use super::{
     Keyword, ParseErrorKind,
     json::{self, Array},
@@ -389,30 +391,40 @@ fn pairs(
     words: &mut Vec<RawWord>,
 ) -> Result<Shape, ParseErrorKind> {
     let first = words.len();
-    each_word(args, start, escape, |word| words.push(word));
-    let line = |word: &RawWord| -> Vec<u8> {
-        // Ranges count from the start of the logical line, which begins `start` bytes before `args`.
-        let (from, to) = (word.start as usize - start, word.end as usize - start);
-        match &word.value {
-            Value::Owned(text) => text.as_bytes().to_vec(),
-            _ => args.get(from..to).unwrap_or_default().to_vec(),
+    // A first word without `=` makes it one pair, a later one is an error.
+    let (mut legacy, mut missing) = (false, None);
+    // Ranges count from the start of the logical line, which begins `start` bytes before `args`.
+    let written = |word: &RawWord| args.get(word.start as usize - start..word.end as usize - start);
+    each_word(args, start, escape, |word| {
+        if legacy || missing.is_some() {
+            return;
         }
-    };
-    let equals = |word: &RawWord| match &word.value {
-        Value::Owned(text) => text.find('='),
-        _ => args
-            .get(word.start as usize - start..word.end as usize - start)
-            .and_then(|text| text.iter().position(|byte| *byte == b'=')),
-    };
-    let Some(head) = words.get(first) else {
-        return Ok(Shape::default());
-    };
-    if equals(head).is_none() {
-        words.truncate(first);
+        let equals = match &word.value {
+            Value::Owned(text) => text.find('='),
+            _ => written(&word).and_then(|text| memchr(b'=', text)),
+        };
+        match equals {
+            Some(at) => {
+                let [name, value] = halves(&word, at);
+                words.push(name);
+                words.push(value);
+            }
+            None if words.len() == first => legacy = true,
+            None => missing = Some(word),
+        }
+    });
+    if let Some(word) = missing {
+        let text = match word.value {
+            Value::Owned(text) => text.into(),
+            _ => text::lossy(written(&word).unwrap_or_default()).into_owned(),
+        };
+        return Err(ParseErrorKind::MissingEquals(instruction, text));
+    }
+    if legacy {
         let name = args
             .iter()
             .position(|byte| is_blank(*byte))
-            .ok_or(ParseErrorKind::MissingValue(instruction))?;
+            .ok_or_else(|| ParseErrorKind::MissingValue(instruction))?;
         let gap = args
             .iter()
             .skip(name)
@@ -420,35 +432,29 @@ fn pairs(
             .count();
         words.push(RawWord::plain(start, start + name));
         words.push(RawWord::plain(start + name + gap, start + args.len()));
-        return Ok(Shape {
-            json: false,
-            legacy: true,
-        });
     }
-    let found = words.split_off(first);
-    for word in found {
-        let Some(at) = equals(&word) else {
-            let text = text::lossy(&line(&word)).into_owned();
-            return Err(ParseErrorKind::MissingEquals(instruction, text));
-        };
-        let (from, to) = (word.start as usize, word.end as usize);
-        if let Value::Owned(text) = &word.value {
+    Ok(Shape {
+        json: false,
+        legacy,
+    })
+}
+
+/// What is before the `=` at `at`, and what is behind it.
+fn halves(word: &RawWord, at: usize) -> [RawWord; 2] {
+    let (from, to) = (word.start as usize, word.end as usize);
+    match &word.value {
+        Value::Owned(text) => {
             let (name, value) = text.split_at_checked(at).unwrap_or_default();
-            let value = value.get(1..).unwrap_or_default();
-            words.push(RawWord {
-                value: Value::Owned(name.into()),
-                ..word.clone()
-            });
-            words.push(RawWord {
-                value: Value::Owned(value.into()),
-                ..word.clone()
-            });
-        } else {
-            words.push(RawWord::plain(from, from + at));
-            words.push(RawWord::plain(from + at + 1, to));
+            [name, value.get(1..).unwrap_or_default()].map(|half| RawWord {
+                value: Value::Owned(half.into()),
+                ..*word
+            })
         }
+        _ => [
+            RawWord::plain(from, from + at),
+            RawWord::plain(from + at + 1, to),
+        ],
     }
-    Ok(Shape::default())
 }
 
 /// `parseWords`: words separated by Unicode white space; quotes keep them together and stay, as do escapes.

@@ -64,8 +64,8 @@ impl Builder<'_> {
         flag(chown)?;
         let chmod = flag(chmod)?;
         let checksum = flag(checksum)?;
-        let mut expanded = Vec::with_capacity(sources.paths.len());
-        for (path, _) in &sources.paths {
+        let mut expanded = Vec::new();
+        for (path, _) in sources.paths() {
             expanded.push(self.expand_in(id, path)?);
         }
         let destination = self.expand_in(id, sources.destination)?;
@@ -147,7 +147,7 @@ impl Builder<'_> {
         let expanded = self.expand_copy(
             id,
             &copy.sources,
-            [copy.chown.as_ref(), copy.chmod.as_ref(), None],
+            [copy.chown.as_deref(), copy.chmod.as_deref(), None],
         )?;
         let from = match task
             .sources
@@ -200,9 +200,9 @@ impl Builder<'_> {
         add: &Add<'_>,
     ) -> Result<Vec<Option<Vertex>>, ErrorKind> {
         let flags = [
-            add.chown.as_ref(),
-            add.chmod.as_ref(),
-            add.checksum.as_ref(),
+            add.chown.as_deref(),
+            add.chmod.as_deref(),
+            add.checksum.as_deref(),
         ];
         let Expanded {
             sources,
@@ -220,7 +220,7 @@ impl Builder<'_> {
         }
         let mut keep_git_dir = add.keep_git_dir;
         let mut inputs = Vec::with_capacity(sources.len());
-        for (index, source) in sources.iter().enumerate() {
+        for (source, (_, word)) in sources.iter().zip(add.sources.paths()) {
             let found = match classify(source)? {
                 Classified::Path => {
                     self.check_path(id, source, false)?;
@@ -237,16 +237,10 @@ impl Builder<'_> {
                     )?
                 }
             };
-            let word = add
-                .sources
-                .paths
-                .get(index)
-                .map_or(index, |(_, word)| *word);
-            let edit = self.add_edit(task, add, index).map(Edit::Add);
+            let edit = self.add_edit(task, add, word).map(Edit::Add);
             let span = task
                 .instruction
-                .words()
-                .nth(word)
+                .word(word)
                 .map_or(task.instruction.span(), |word| word.span);
             let stage = self
                 .states
@@ -269,15 +263,15 @@ impl Builder<'_> {
         Ok(inputs)
     }
 
-    /// What a pin of the source with that index needs to know of the text.
-    pub(super) fn add_edit(&self, task: &Task<'_>, add: &Add<'_>, index: usize) -> Option<AddEdit> {
-        let words: Vec<Span> = task.instruction.words().map(|word| word.span).collect();
-        let (destination, sources) = words.split_last()?;
-        // Each source keeps the places of all: without a bound, memory would grow with the square of their number.
-        if sources.len() > MAX_SOURCES {
+    /// What a pin of the source that is that word needs to know of the text.
+    pub(super) fn add_edit(&self, task: &Task<'_>, add: &Add<'_>, word: usize) -> Option<AddEdit> {
+        // Each source keeps the places of all: without a bound, time and memory would grow with the square of their number.
+        let words = task.instruction.words();
+        if words.len() > MAX_SOURCES + 1 {
             return None;
         }
-        let word = add.sources.paths.get(index)?.1;
+        let words: Vec<Span> = words.map(|word| word.span).collect();
+        let (destination, sources) = words.split_last()?;
         Some(AddEdit {
             flags_at: task.site.span(task.instruction.keyword_span())?.end,
             sources: sources

@@ -228,10 +228,10 @@ impl<'a> Builder<'a> {
     /// ARGs in front of the first FROM (`buildMetaArgs`).
     fn global_args(&mut self) -> Result<(), Error> {
         for command in &self.stages.args {
-            let CommandKind::Arg(pairs) = &command.kind else {
+            let CommandKind::Arg(declared) = &command.kind else {
                 continue;
             };
-            for (name, default) in pairs {
+            for (name, default) in declared.iter() {
                 let name = text::lossy(name).into_owned();
                 let value = match (self.build_args.get(&name), default) {
                     (Some(given), _) => given.clone(),

@@ -10,7 +10,7 @@ use super::{
     state::{StateId, Task},
 };
 use crate::dockerfile::{
-    command::CommandKind,
+    command::{CommandKind, Declarations, Pairs, Words},
     expand::{Lexer, Variables},
     text,
 };
@@ -60,10 +60,10 @@ impl Builder<'_> {
             CommandKind::Add(add) => return self.add(id, task, add),
             CommandKind::Copy(copy) => return self.copy(id, task, copy),
             CommandKind::Run(run) => return self.run(id, task, run),
-            CommandKind::Env(pairs) => self.env(id, pairs),
-            CommandKind::Arg(pairs) => self.arg(id, pairs),
+            CommandKind::Env(pairs) => self.env(id, *pairs),
+            CommandKind::Arg(declared) => self.arg(id, *declared),
             CommandKind::Label(pairs) => {
-                self.expand_all(id, pairs.iter().flat_map(|(name, value)| [*name, *value]))
+                self.expand_all(id, pairs.iter().flat_map(|(name, value)| [name, value]))
             }
             CommandKind::User(user) => self.expand_all(id, [*user]),
             CommandKind::Workdir(dir) => self.expand_in(id, dir).and_then(|dir| {
@@ -74,9 +74,9 @@ impl Builder<'_> {
                     .map(|p| p.os.clone());
                 self.workdir(id, &dir, &os.unwrap_or_default())
             }),
-            CommandKind::Expose(ports) => self.expose(id, ports),
+            CommandKind::Expose(ports) => self.expose(id, *ports),
             CommandKind::Volume(volumes) => volumes.iter().try_for_each(|volume| {
-                let volume = self.expand_in(id, volume)?;
+                let volume = self.expand_in(id, text::trim(volume))?;
                 if volume.is_empty() {
                     Err(ErrorKind::EmptyVolume)
                 } else {
@@ -120,9 +120,9 @@ impl Builder<'_> {
     }
 
     /// `dispatchEnv`: every pair is expanded before the first is set.
-    fn env(&mut self, id: StateId, pairs: &[(&[u8], &[u8])]) -> Result<(), ErrorKind> {
-        let mut expanded = Vec::with_capacity(pairs.len());
-        for (name, value) in pairs {
+    fn env(&mut self, id: StateId, pairs: Pairs<'_>) -> Result<(), ErrorKind> {
+        let mut expanded = Vec::new();
+        for (name, value) in pairs.iter() {
             expanded.push((self.expand_in(id, name)?, self.expand_in(id, value)?));
         }
         for (name, value) in &expanded {
@@ -135,8 +135,8 @@ impl Builder<'_> {
     }
 
     /// `dispatchArg`: a build argument, else the default, else the global value.
-    fn arg(&mut self, id: StateId, pairs: &[(&[u8], Option<&[u8]>)]) -> Result<(), ErrorKind> {
-        for (name, default) in pairs {
+    fn arg(&mut self, id: StateId, declared: Declarations<'_>) -> Result<(), ErrorKind> {
+        for (name, default) in declared.iter() {
             let name = text::lossy(name);
             let value = match (self.build_args.get(&*name), default) {
                 (Some(given), _) => Some(given.clone()),
@@ -166,7 +166,7 @@ impl Builder<'_> {
     }
 
     /// `dispatchExpose`: each word may expand to several.
-    fn expose(&self, id: StateId, ports: &[&[u8]]) -> Result<(), ErrorKind> {
+    fn expose(&self, id: StateId, ports: Words<'_>) -> Result<(), ErrorKind> {
         let Some(state) = self.states.get(id) else {
             return Ok(());
         };
@@ -175,7 +175,7 @@ impl Builder<'_> {
             fuel: &self.work,
         };
         let mut specs = Vec::new();
-        for port in ports {
+        for port in ports.iter() {
             specs.extend(self.lexer.words(port, &lookup)?);
         }
         match specs.into_iter().find(|spec| !checks::is_port(spec)) {

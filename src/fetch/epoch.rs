@@ -147,8 +147,8 @@ fn only_source<'a>(
     let mut found = None;
     for command in &stage.commands {
         match &command.kind {
-            CommandKind::Arg(pairs) => {
-                for (name, default) in pairs {
+            CommandKind::Arg(declared) => {
+                for (name, default) in declared.iter() {
                     let name = text::lossy(name).into_owned();
                     let value = match (builder.build_args.get(&name), default) {
                         (Some(given), _) => given.clone(),
@@ -159,10 +159,10 @@ fn only_source<'a>(
                 }
             }
             CommandKind::Add(add) if found.is_none() => {
-                let ([(path, _)], []) = (
-                    add.sources.paths.as_slice(),
-                    add.sources.contents.as_slice(),
-                ) else {
+                let mut paths = add.sources.paths();
+                let (Some((path, _)), None, []) =
+                    (paths.next(), paths.next(), add.sources.contents.as_slice())
+                else {
                     return refuse("must have exactly one remote ADD source");
                 };
                 let source = expand(scope, path)?;

@@ -84,7 +84,7 @@ fn command(
 
 /// The step as far as the text alone says it.
 fn step(instruction: Instruction<'_>, run: &Run<'_>, site: &Site<'_>, stage: &str) -> RunStep {
-    let span = |flag: &Option<Given<'_>>| flag.as_ref().and_then(|flag| site.span(flag.span));
+    let span = |flag: &Option<Box<Given<'_>>>| flag.as_ref().and_then(|flag| site.span(flag.span));
     RunStep {
         place: site.place(instruction.span()),
         stage: stage.to_owned(),

@@ -30,7 +30,7 @@ use source::Sources;
 use crate::{
     dockerfile::{Dockerfile, syntax},
     fetch::{self, ImageConfig, Platform, Source},
-    gateway::{self, BuildResult, CacheOptionsEntry, Capability, Client, Ended, Session},
+    gateway::{self, BuildResult, CacheOptionsEntry, Client, Ended, Session},
     llb::audit::Expected,
     lock::{Evidence, Lock},
     pipeline::{self, Build, Outcome, PlatformOutcome},
@@ -172,7 +172,7 @@ async fn build(
         lock: &settings.lock,
         evidence: &settings.evidence,
         locked,
-        checks_git: client.capabilities().has(Capability::GIT_CHECKSUM),
+        checks_git: resolver.checks_commits(),
         now,
     };
     let mut outcome = match pipeline::run(&build, &resolver).await {

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use super::{Failure, options::Options};
 use crate::{
     fetch::{self, GitSource},
-    gateway::{Capability, Client, Error, Ref, Refs, Session, SolveRequest, Status},
+    gateway::{Client, Error, Ref, Refs, Session, SolveRequest, Status},
     llb::{
         Definition,
         audit::{Expected, GitPin, HttpPin},
@@ -435,7 +435,7 @@ async fn git_context(
         pin.subdirs.insert(source.subdir.clone());
     }
     // With a checksum the branch or tag can stay, and with it what the provenance says of the context.
-    let checked = resolver.client.capabilities().has(Capability::GIT_CHECKSUM);
+    let checked = resolver.checks_commits();
     expected
         .git
         .entry(source.remote.clone())

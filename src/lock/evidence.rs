@@ -9,6 +9,7 @@
 //! {"id":"sha256:…","kind":"minisign","subject":"sha256:…","signature":"BASE64"}
 //! {"id":"sha256:…","kind":"signify","subject":"sha256:…","signature":"BASE64"}
 //! {"id":"sha256:…","kind":"ssh","subject":"sha256:…","signature":"BASE64"}
+//! {"id":"sha256:…","kind":"notation","subject":"sha256:…","media-type":"application/jose+json","envelope":"BASE64"}
 //! {"id":"sha256:…","kind":"checksums","subject":"sha256:…","list":"BASE64"}
 //! {"id":"sha256:…","kind":"git","subject":"sha256:…","tags":["BASE64"],"commit":"BASE64"}
 //! ```
@@ -27,7 +28,8 @@ use crate::{
     digest::Digest,
     policy::strict::FileError,
     verify::{
-        Proof, Signer, bundle, checksums, cosign, git, json, minisign, openpgp, signify, ssh,
+        Proof, Signer, bundle, checksums, cosign, git, json, minisign, notation, openpgp, signify,
+        ssh,
     },
 };
 
@@ -88,6 +90,12 @@ enum Content {
     Ssh {
         subject: Digest,
         signature: String,
+    },
+    Notation {
+        subject: Digest,
+        #[serde(rename = "media-type")]
+        media_type: String,
+        envelope: String,
     },
     Checksums {
         subject: Digest,
@@ -252,6 +260,14 @@ impl Content {
                 subject,
                 signature: Base64::encode_string(bytes),
             },
+            Proof::Notation(proof) => {
+                let (media_type, envelope) = proof.parts();
+                Self::Notation {
+                    subject,
+                    media_type: media_type.to_owned(),
+                    envelope: Base64::encode_string(envelope),
+                }
+            }
             Proof::Checksums(bytes) => Self::Checksums {
                 subject,
                 list: Base64::encode_string(bytes),
@@ -333,6 +349,16 @@ impl Content {
                 subject,
                 Proof::Ssh(decode("signature", &signature, ssh::MAX_PROOF)?),
             ),
+            Self::Notation {
+                subject,
+                media_type,
+                envelope,
+            } => {
+                let bytes = decode("envelope", &envelope, notation::MAX_ENVELOPE)?;
+                let proof = notation::Proof::new(&media_type, bytes)
+                    .ok_or_else(|| "`media-type` is none of an envelope".to_owned())?;
+                (subject, Proof::Notation(proof))
+            }
             Self::Checksums { subject, list } => (
                 subject,
                 Proof::Checksums(decode("list", &list, checksums::MAX_LIST)?),

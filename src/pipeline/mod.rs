@@ -11,6 +11,8 @@ mod edits;
 mod judge;
 mod prove;
 #[cfg(test)]
+mod prove_tests;
+#[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -95,7 +95,11 @@ pub(super) async fn prove<R: Resolve>(
                     problem = None;
                     verdict = judge(&evidence);
                 }
-                Err(ResolveError::Offline) => {}
+                Err(ResolveError::Offline) => {
+                    let cause = "its signature is over the file's bytes, which are not here";
+                    let next = "build it: a build has the file, and checks the signature";
+                    problem = Some((Kind::Unverified, cause.to_owned(), next.to_owned()));
+                }
                 Err(ResolveError::Failed { cause, next }) => {
                     let cause = format!("its signature cannot be checked: {cause}");
                     problem = Some((Kind::Unverified, cause, next));

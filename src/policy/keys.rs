@@ -7,8 +7,8 @@ use super::{
     strict::{FileError, Spanned, Table, shown},
 };
 use crate::verify::{
-    MAX_KEY_BYTES, TrustedKey, Written, WrittenIdentity, WrittenProvenance, openpgp, signify,
-    sigstore, ssh,
+    MAX_KEY_BYTES, TrustedKey, Written, WrittenIdentity, WrittenProvenance, notation, openpgp,
+    signify, sigstore, ssh,
 };
 
 const LATER: &str = "a later version reads this kind of key";
@@ -101,6 +101,29 @@ const KINDS: &[Kind] = &[
             Ok(Written::Minisign {
                 text: text(file)?,
                 legacy: table.boolean("legacy")?.is_some_and(|legacy| legacy.value),
+            })
+        },
+    },
+    Kind {
+        name: "notation",
+        what: "give the path of the trust store: certificates in PEM",
+        file: "notation",
+        limit: notation::MAX_STORE,
+        inline: is_block,
+        members: &["identity", "authority", "timestamps"],
+        written: |table, file| {
+            let why = "say whom the store must have certified: \"x509.subject: C=..., ST=..., O=...\", or \"*\" for anyone";
+            let timestamps = table.string("timestamps")?;
+            if let Some(text) = timestamps.as_ref().filter(|text| !is_block(text.value)) {
+                let message =
+                    "`timestamps` holds the certificates themselves, as PEM blocks".to_owned();
+                return Err(table.error(text.span.clone(), message));
+            }
+            Ok(Written::Notation {
+                certificates: text(file)?,
+                authority: table.boolean("authority")?.is_some_and(|it| it.value),
+                identity: table.required_string("identity", why)?.value.to_owned(),
+                timestamps: timestamps.map(|text| text.value.to_owned()),
             })
         },
     },
@@ -239,7 +262,7 @@ fn places<'a>(top: &Table<'a>) -> Result<Vec<Place<'a>>, FileError> {
         if name.is_empty() {
             return Err(table.error(table.span.clone(), "a key's name is not empty".to_owned()));
         }
-        let later = [("notation", LATER), ("x509", LATER)];
+        let later = [("x509", LATER)];
         let Some(kind) = KINDS.iter().find(|kind| table.has(kind.name)) else {
             let all: Vec<_> = KINDS.iter().map(|kind| kind.name).collect();
             table.only(&all, &later)?;

@@ -18,10 +18,7 @@ use std::{path::PathBuf, time::Duration};
 
 use jiff::Timestamp;
 
-use super::{
-    Commit, Image, Resolve, ResolveError, bytes, config, git_dir,
-    registry::signatures::RawSignature, step,
-};
+use super::{Commit, Image, Resolve, ResolveError, bytes, config, git_dir, step};
 use crate::{
     digest::Digest,
     fetch::{GitSource, ImageConfig, Platform},
@@ -33,7 +30,7 @@ use crate::{
     },
     policy::Unchecked,
     reference::ImageReference,
-    verify::{Proof, Signer, cosign, git::Objects},
+    verify::{Proof, Signer, git::Objects},
 };
 
 /// How long the daemon may take for one question. Registries that never answer must not hold a build for ever.
@@ -71,6 +68,16 @@ struct Inputs {
 }
 
 impl BuildKit<'_> {
+    /// Whether a git reference can stay as it is with the commit as its checksum: before v0.26 BuildKit compares that with the
+    /// tag object of an annotated tag, and there nobody tells which object that is.
+    #[must_use]
+    pub fn checks_commits(&self) -> bool {
+        let capabilities = self.client.capabilities();
+        [Capability::GIT_CHECKSUM, Capability::SOURCE_META_GIT_HTTP]
+            .into_iter()
+            .all(|capability| capabilities.has(capability))
+    }
+
     /// Runs our own image as a build step and gives the file `/out/answer` that it wrote.
     async fn step(
         &self,
@@ -357,7 +364,7 @@ impl Resolve for BuildKit<'_> {
             )
             .await?;
         match step::read(&answer).map_err(internal)? {
-            step::Answer::Signatures(signatures) => Ok(signatures.into_iter().map(proof).collect()),
+            step::Answer::Signatures(signatures) => Ok(signatures),
             step::Answer::Failed { cause, next } => Err(ResolveError::Failed { cause, next }),
         }
     }
@@ -458,26 +465,6 @@ fn repository(graph: &mut Graph, source: &GitSource) -> Result<Output, ResolveEr
     graph
         .git(&git, &format!("[verified] fetch {}", source.remote))
         .map_err(internal)
-}
-
-fn proof(signature: RawSignature) -> Proof {
-    match signature {
-        RawSignature::Cosign {
-            payload,
-            signature,
-            certificate,
-            chain: _,
-            bundle,
-            timestamp,
-        } => Proof::Cosign(cosign::Signature {
-            payload,
-            signature,
-            certificate,
-            log: bundle,
-            timestamp,
-        }),
-        RawSignature::Bundle { json } => Proof::Bundle(json),
-    }
 }
 
 fn full(text: &str) -> Result<String, ResolveError> {

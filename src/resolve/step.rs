@@ -7,7 +7,6 @@ use std::{
     path::Path,
 };
 
-use base64ct::{Base64, Encoding};
 use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
 
@@ -16,7 +15,12 @@ use super::registry::{
     auth::Credentials,
     signatures::{self, RawSignature},
 };
-use crate::reference::ImageReference;
+use crate::{
+    digest::Digest,
+    lock::Evidence,
+    reference::ImageReference,
+    verify::{Proof, cosign},
+};
 
 /// Where the step finds the client's Docker `config.json`, if the client gave one.
 pub const CREDENTIALS_FILE: &str = "/run/secrets/registry";
@@ -27,7 +31,7 @@ const MAX_CREDENTIALS: u64 = 1 << 20;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// What was found; perhaps nothing.
-    Signatures(Vec<RawSignature>),
+    Signatures(Vec<Proof>),
     /// Why nothing could be fetched.
     Failed {
         /// What the registry said.
@@ -40,15 +44,12 @@ pub enum Answer {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 enum Written {
-    Signatures(Vec<WrittenSignature>),
-    Failed { cause: String, next: String },
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-enum WrittenSignature {
-    Cosign { payload: String, signature: String },
-    Bundle { json: String },
+    /// As `Dockerfile.evidence` has them.
+    Signatures(String),
+    Failed {
+        cause: String,
+        next: String,
+    },
 }
 
 /// Reads what the step wrote.
@@ -56,55 +57,54 @@ enum WrittenSignature {
 /// # Errors
 /// A sentence that says what is wrong with it.
 pub fn read(bytes: &[u8]) -> Result<Answer, String> {
-    let decode = |text: &str| Base64::decode_vec(text).map_err(|error| error.to_string());
     match serde_json::from_slice(bytes).map_err(|error| error.to_string())? {
         Written::Failed { cause, next } => Ok(Answer::Failed { cause, next }),
-        Written::Signatures(list) => list
-            .into_iter()
-            .map(|signature| {
-                Ok(match signature {
-                    WrittenSignature::Cosign { payload, signature } => RawSignature::Cosign {
-                        payload: decode(&payload)?,
-                        signature,
-                        certificate: None,
-                        chain: None,
-                        bundle: None,
-                        timestamp: None,
-                    },
-                    WrittenSignature::Bundle { json } => RawSignature::Bundle {
-                        json: decode(&json)?,
-                    },
-                })
-            })
-            .collect::<Result<_, String>>()
-            .map(Answer::Signatures),
+        Written::Signatures(text) => {
+            let found = Evidence::parse(text.as_bytes(), "the step's answer")
+                .map_err(|error| error.to_string())?;
+            Ok(Answer::Signatures(
+                found.iter().map(|item| item.proof().clone()).collect(),
+            ))
+        }
     }
 }
 
-fn write(answer: &Answer) -> serde_json::Result<Vec<u8>> {
+fn write(answer: &Answer, digest: &Digest) -> serde_json::Result<Vec<u8>> {
     let written = match answer {
         Answer::Failed { cause, next } => Written::Failed {
             cause: cause.clone(),
             next: next.clone(),
         },
-        Answer::Signatures(list) => Written::Signatures(
-            list.iter()
-                .map(|signature| match signature {
-                    // The certificate and log entry are for keyless signatures, which have no rule yet.
-                    RawSignature::Cosign {
-                        payload, signature, ..
-                    } => WrittenSignature::Cosign {
-                        payload: Base64::encode_string(payload),
-                        signature: signature.clone(),
-                    },
-                    RawSignature::Bundle { json } => WrittenSignature::Bundle {
-                        json: Base64::encode_string(json),
-                    },
-                })
-                .collect(),
-        ),
+        Answer::Signatures(list) => {
+            let mut found = Evidence::default();
+            for proof in list {
+                found.insert(digest.clone(), proof.clone());
+            }
+            Written::Signatures(found.to_string())
+        }
     };
     serde_json::to_vec(&written)
+}
+
+fn proof(signature: RawSignature) -> Proof {
+    match signature {
+        RawSignature::Cosign {
+            payload,
+            signature,
+            certificate,
+            chain: _,
+            bundle,
+            timestamp,
+        } => Proof::Cosign(cosign::Signature {
+            payload,
+            signature,
+            certificate,
+            log: bundle,
+            timestamp,
+        }),
+        RawSignature::Bundle { json } => Proof::Bundle(json),
+        RawSignature::Notation(envelope) => Proof::Notation(envelope),
+    }
 }
 
 /// Fetches the signatures of `reference` (`repository@digest`) and writes the answer to `out`.
@@ -115,7 +115,8 @@ fn write(answer: &Answer) -> serde_json::Result<Vec<u8>> {
 /// Whatever writing says.
 pub fn fetch_signatures(reference: &str, out: &Path) -> io::Result<()> {
     let answer = collect(reference, Path::new(CREDENTIALS_FILE));
-    File::create(out)?.write_all(&write(&answer)?)
+    // Under which digest they travel does not matter: the frontend knows which it asked for.
+    File::create(out)?.write_all(&write(&answer, &Digest::sha256(reference.as_bytes()))?)
 }
 
 fn collect(reference: &str, credentials: &Path) -> Answer {
@@ -142,7 +143,7 @@ fn collect(reference: &str, credentials: &Path) -> Answer {
         signatures::collect(&mut client, &repository, digest)
     });
     match found {
-        Ok(found) => Answer::Signatures(found.signatures),
+        Ok(found) => Answer::Signatures(found.signatures.into_iter().map(proof).collect()),
         Err(error) => failed(error.to_string()),
     }
 }
@@ -213,27 +214,28 @@ mod tests {
             },
             Answer::Signatures(vec![]),
             Answer::Signatures(vec![
-                RawSignature::Bundle {
-                    json: b"{}".to_vec(),
-                },
-                RawSignature::Cosign {
+                Proof::Bundle(b"{}".to_vec()),
+                Proof::Cosign(cosign::Signature {
                     payload: vec![0, 255],
                     signature: "MEUC".into(),
-                    certificate: None,
-                    chain: None,
-                    bundle: None,
+                    certificate: Some("PEM".into()),
+                    log: Some("{}".into()),
                     timestamp: None,
-                },
+                }),
             ]),
         ] {
-            assert_eq!(read(&write(&answer).unwrap()).unwrap(), answer);
+            let digest = Digest::sha256(b"x");
+            let back = read(&write(&answer, &digest).unwrap()).unwrap();
+            let sorted = |answer: Answer| match answer {
+                Answer::Signatures(mut list) => {
+                    list.sort_by_key(|proof| proof.kind());
+                    Answer::Signatures(list)
+                }
+                other => other,
+            };
+            assert_eq!(sorted(back), sorted(answer));
         }
-        for bad in [
-            "",
-            "[]",
-            "{\"signatures\":[{\"bundle\":{\"json\":\"*\"}}]}",
-            "{\"other\":1}",
-        ] {
+        for bad in ["", "[]", "{\"signatures\":\"{}\"}", "{\"other\":1}"] {
             assert!(read(bad.as_bytes()).is_err(), "{bad}");
         }
     }

@@ -123,6 +123,8 @@ pub enum Key {
     Signify(signify::Key),
     /// SSH keys.
     Ssh(ssh::Key),
+    /// A trust store and identity of Notary v2.
+    Notation(notation::Key),
 }
 
 impl Key {
@@ -135,6 +137,7 @@ impl Key {
             Self::Minisign(key) => key.who(),
             Self::Signify(key) => key.who(),
             Self::Ssh(key) => key.who(),
+            Self::Notation(key) => key.who(),
         }
     }
 }
@@ -154,6 +157,8 @@ pub enum Proof {
     Signify(Vec<u8>),
     /// An armored SSH signature.
     Ssh(Vec<u8>),
+    /// A Notary v2 envelope.
+    Notation(notation::Proof),
     /// A list of checksums, which proves something only if it is signed: by another proof, or within itself.
     Checksums(Vec<u8>),
     /// Objects of a git repository.
@@ -171,6 +176,7 @@ impl Proof {
             Self::Minisign(_) => minisign::KIND,
             Self::Signify(_) => signify::KIND,
             Self::Ssh(_) => ssh::KIND,
+            Self::Notation(_) => notation::KIND,
             Self::Checksums(_) => checksums::KIND,
             Self::Git(_) => git::KIND,
         }
@@ -415,9 +421,13 @@ fn verify_with(
         (Proof::Minisign(bytes), Key::Minisign(key)) => minisign::verify(artifact, bytes, key, at),
         (Proof::Signify(bytes), Key::Signify(key)) => signify::verify(artifact, bytes, key, at),
         (Proof::Ssh(bytes), Key::Ssh(key)) => ssh::verify(artifact, bytes, key, at),
+        (Proof::Notation(envelope), Key::Notation(key)) => {
+            notation::verify(artifact, envelope, key, at)
+        }
         (Proof::Git(objects), key) => {
             let key = match key {
                 Key::OpenPgp(key) => git::Key::OpenPgp(key),
+                Key::Ssh(key) => git::Key::Ssh(key),
                 other => return Err(Failure::OtherKind(other.who(), git::KIND)),
             };
             let Artifact::Git(checkout) = artifact else {

@@ -4,7 +4,7 @@ use base64ct::{Base64, Encoding as _};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Key, PublicKey, minisign, openpgp, signify,
+    Key, PublicKey, minisign, notation, openpgp, signify,
     sigstore::{self, By, Claim, Identity, Matcher, Provenance, Roots},
     ssh,
 };
@@ -25,6 +25,18 @@ pub enum Written {
         /// What the signature has to say, if more than that it is one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         provenance: Option<WrittenProvenance>,
+    },
+    /// A trust store of Notary v2.
+    Notation {
+        /// Certificates (PEM).
+        certificates: String,
+        /// Whether they are a signing authority's.
+        authority: bool,
+        /// Whom they must have certified: `x509.subject: ...`, or `*`.
+        identity: String,
+        /// The roots of time stamp authorities (PEM), if signatures must have a timestamp.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        timestamps: Option<String>,
     },
     /// A signify key.
     Signify {
@@ -109,6 +121,26 @@ impl Written {
                 provenance,
             } => {
                 sigstore(pem.as_deref(), identity.as_ref(), provenance.as_ref()).map(Key::Sigstore)
+            }
+            Self::Notation {
+                certificates,
+                authority,
+                identity,
+                timestamps,
+            } => {
+                let store = if *authority {
+                    notation::Store::SigningAuthority
+                } else {
+                    notation::Store::Ca
+                };
+                let mut key = notation::Key::parse(certificates, store, identity)
+                    .map_err(|failure| failure.to_string())?;
+                if let Some(roots) = timestamps {
+                    key = key
+                        .with_timestamps(roots)
+                        .map_err(|failure| failure.to_string())?;
+                }
+                Ok(Key::Notation(key))
             }
             Self::Signify { text } => signify::Key::parse(text)
                 .map(Key::Signify)

@@ -18,7 +18,7 @@ use engine::{
 use crate::web::Web;
 
 const BUILD_LIMIT: Duration = Duration::from_secs(300);
-const TOOL_LIMIT: Duration = Duration::from_secs(180);
+pub const TOOL_LIMIT: Duration = Duration::from_secs(180);
 /// A command that shows in a build's output that it was executed; its own text does not look the same.
 pub const EXECUTE: &str = "RUN echo executed-$((6*7))";
 const EXECUTED: &str = "executed-42";
@@ -159,7 +159,7 @@ pub struct Repository {
 pub struct Case<'a> {
     /// What it runs on.
     pub bench: &'a Bench,
-    name: String,
+    pub name: String,
     /// The build context.
     pub folder: PathBuf,
 }
@@ -442,6 +442,15 @@ impl Outcome {
             return Ok(self);
         }
         Err(format!("was not built:\n{}", self.output).into())
+    }
+
+    /// Whether the step called `name` was taken from the cache.
+    pub fn is_cached(&self, name: &str) -> bool {
+        let step = self
+            .output
+            .lines()
+            .find_map(|line| line.strip_suffix(name)?.trim().strip_prefix('#'));
+        step.is_some_and(|number| self.output.contains(&format!("\n#{number} CACHED")))
     }
 
     /// Requires that the build succeeded, and that [`EXECUTE`] was executed.

@@ -13,6 +13,7 @@ mod fetches;
 mod graph;
 mod hostile;
 mod places;
+mod proofs;
 mod signatures;
 mod steps;
 mod stock;
@@ -35,6 +36,7 @@ type Test = (&'static str, fn(&Case) -> Result<()>);
 const GROUPS: &[(&str, &[Test])] = &[
     ("stock", stock::TESTS),
     ("signatures", signatures::TESTS),
+    ("proofs", proofs::TESTS),
     ("places", places::TESTS),
     ("fetches", fetches::TESTS),
     ("steps", steps::TESTS),

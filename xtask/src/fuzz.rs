@@ -44,6 +44,8 @@ const TARGETS: &[Target] = &[
         "fuzz/proofs",
         "testdata/proofs/notation",
     ),
+    target("bundle", "fuzz/proofs", "testdata/proofs/sigstore"),
+    target("bundle_parts", "fuzz/proofs", "testdata/proofs/sigstore"),
 ];
 
 /// What libFuzzer needs the compiler to put in.
@@ -103,7 +105,12 @@ pub fn run(root: &Path, target: Option<&str>, seconds: u64) -> ExitCode {
         )
         .arg(format!("-max_total_time={seconds}"))
         .args([
-            "-max_len=4096",
+            // A Sigstore bundle has some 6,000 bytes.
+            if target.package == "fuzz" {
+                "-max_len=4096"
+            } else {
+                "-max_len=12288"
+            },
             "-timeout=10",
             "-rss_limit_mb=1024",
             "-print_final_stats=1",

@@ -37,7 +37,7 @@ impl<'d> Flags<'d> {
         instruction: Instruction<'d>,
         known: &'static [(&'static str, Kind)],
     ) -> Result<Self, ParseError> {
-        let mut given: Vec<Given<'d>> = Vec::new();
+        let mut given: Vec<Given<'d>> = Vec::with_capacity(instruction.flags().len());
         for (index, flag) in instruction.flags().enumerate() {
             let refuse = |kind| ParseError {
                 span: flag.span,
@@ -89,10 +89,10 @@ impl<'d> Flags<'d> {
         Ok(Self(given))
     }
 
-    /// The flag, if it was given.
-    pub(super) fn take(&mut self, name: &str) -> Option<Given<'d>> {
+    /// The flag, if it was given. In a box, as most flags are not: instructions stay small.
+    pub(super) fn take(&mut self, name: &str) -> Option<Box<Given<'d>>> {
         let at = self.0.iter().position(|given| given.name == name)?;
-        Some(self.0.swap_remove(at))
+        Some(Box::new(self.0.swap_remove(at)))
     }
 
     /// A boolean flag, if it was given.

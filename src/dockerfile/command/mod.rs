@@ -7,6 +7,8 @@ mod health;
 
 use std::borrow::Cow;
 
+use memchr::memchr;
+
 pub use flags::Given;
 use flags::{Flags, Kind as FlagKind};
 
@@ -33,7 +35,7 @@ pub struct Stage<'d> {
     /// The name behind AS in lower case, empty without one.
     pub name: String,
     /// `--platform`, not expanded.
-    pub platform: Option<Given<'d>>,
+    pub platform: Option<Box<Given<'d>>>,
     /// The instructions up to the next FROM.
     pub commands: Vec<Command<'d>>,
 }
@@ -55,7 +57,7 @@ pub enum CommandKind<'d> {
     /// ADD.
     Add(Add<'d>),
     /// ARG: names with defaults.
-    Arg(Vec<(&'d [u8], Option<&'d [u8]>)>),
+    Arg(Declarations<'d>),
     /// CMD.
     Cmd(CommandLine<'d>),
     /// COPY.
@@ -63,13 +65,13 @@ pub enum CommandKind<'d> {
     /// ENTRYPOINT.
     Entrypoint(CommandLine<'d>),
     /// ENV: names and values.
-    Env(Vec<(&'d [u8], &'d [u8])>),
-    /// EXPOSE: ports, sorted as BuildKit does.
-    Expose(Vec<&'d [u8]>),
+    Env(Pairs<'d>),
+    /// EXPOSE: ports.
+    Expose(Words<'d>),
     /// HEALTHCHECK.
     Healthcheck(Healthcheck<'d>),
     /// LABEL: names and values.
-    Label(Vec<(&'d [u8], &'d [u8])>),
+    Label(Pairs<'d>),
     /// MAINTAINER.
     Maintainer(&'d [u8]),
     /// ONBUILD: the instruction for stages built upon this one, as text that is parsed anew there.
@@ -77,26 +79,100 @@ pub enum CommandKind<'d> {
     /// RUN.
     Run(Run<'d>),
     /// SHELL.
-    Shell(Vec<&'d [u8]>),
+    Shell(Words<'d>),
     /// STOPSIGNAL.
     Stopsignal(&'d [u8]),
     /// USER.
     User(&'d [u8]),
-    /// VOLUME.
-    Volume(Vec<&'d [u8]>),
+    /// VOLUME: directories, white space around them included.
+    Volume(Words<'d>),
     /// WORKDIR.
     Workdir(&'d [u8]),
+}
+
+/// Words of an instruction, read where they stand.
+#[derive(Clone, Copy, Debug)]
+pub struct Words<'d> {
+    instruction: Instruction<'d>,
+    /// How many in front are not among them.
+    skip: usize,
+}
+
+impl<'d> Words<'d> {
+    /// The text of each.
+    pub fn iter(self) -> impl ExactSizeIterator<Item = &'d [u8]> {
+        self.instruction.word_texts().skip(self.skip)
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(self) -> usize {
+        self.iter().len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Names and values.
+#[derive(Clone, Copy, Debug)]
+pub struct Pairs<'d>(Words<'d>);
+
+impl<'d> Pairs<'d> {
+    /// Each name with its value.
+    pub fn iter(self) -> impl Iterator<Item = (&'d [u8], &'d [u8])> {
+        let mut words = self.0.iter();
+        std::iter::from_fn(move || words.next().zip(words.next()))
+    }
+}
+
+/// Names that may have a default.
+#[derive(Clone, Copy, Debug)]
+pub struct Declarations<'d>(Words<'d>);
+
+impl<'d> Declarations<'d> {
+    /// Each name with its default.
+    pub fn iter(self) -> impl Iterator<Item = (&'d [u8], Option<&'d [u8]>)> {
+        self.0.iter().map(|word| match memchr(b'=', word) {
+            Some(at) => (word.get(..at).unwrap_or_default(), word.get(at + 1..)),
+            None => (word, None),
+        })
+    }
 }
 
 /// Sources and destination of ADD and COPY.
 #[derive(Debug)]
 pub struct Sources<'d> {
-    /// Paths and URLs: the text, and which word of the instruction it is.
-    pub paths: Vec<(&'d [u8], usize)>,
+    /// The sources with the destination.
+    words: Words<'d>,
     /// Files given inline.
     pub contents: Vec<Content<'d>>,
     /// The destination.
     pub destination: &'d [u8],
+}
+
+impl<'d> Sources<'d> {
+    /// Paths and URLs: the text, and which word of the instruction it is.
+    pub fn paths(&self) -> impl Iterator<Item = (&'d [u8], usize)> + use<'d> {
+        let (words, inline) = (self.words, !self.contents.is_empty());
+        let sources = words.iter().take(words.len().saturating_sub(1));
+        sources
+            .enumerate()
+            .filter(move |(_, word)| !inline || announced(word).is_none())
+            .map(|(index, word)| (word, index))
+    }
+}
+
+/// The heredoc that a word of ADD or COPY announces.
+fn announced(word: &[u8]) -> Option<heredoc::Announced> {
+    if word.contains(&b'<') {
+        heredoc::parse(word).ok().flatten()
+    } else {
+        None
+    }
 }
 
 /// A file given as a heredoc.
@@ -116,11 +192,11 @@ pub struct Add<'d> {
     /// What goes where.
     pub sources: Sources<'d>,
     /// `--chown`
-    pub chown: Option<Given<'d>>,
+    pub chown: Option<Box<Given<'d>>>,
     /// `--chmod`
-    pub chmod: Option<Given<'d>>,
+    pub chmod: Option<Box<Given<'d>>>,
     /// `--checksum`
-    pub checksum: Option<Given<'d>>,
+    pub checksum: Option<Box<Given<'d>>>,
     /// `--keep-git-dir`
     pub keep_git_dir: Option<bool>,
     /// `--unpack`
@@ -137,11 +213,11 @@ pub struct Copy<'d> {
     /// What goes where.
     pub sources: Sources<'d>,
     /// `--from`, when it isn't empty.
-    pub from: Option<Given<'d>>,
+    pub from: Option<Box<Given<'d>>>,
     /// `--chown`
-    pub chown: Option<Given<'d>>,
+    pub chown: Option<Box<Given<'d>>>,
     /// `--chmod`
-    pub chmod: Option<Given<'d>>,
+    pub chmod: Option<Box<Given<'d>>>,
     /// `--link`
     pub link: bool,
     /// `--parents`
@@ -151,10 +227,10 @@ pub struct Copy<'d> {
 }
 
 /// A command in exec or shell form.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub struct CommandLine<'d> {
     /// JSON: the arguments. Else nothing or the one line for the shell.
-    pub words: Vec<&'d [u8]>,
+    pub words: Words<'d>,
     /// Whether the shell runs it.
     pub shell: bool,
 }
@@ -169,9 +245,9 @@ pub struct Run<'d> {
     /// For each mount its `from`, if it has one that isn't empty, and where in the flag's value that ends.
     pub mount_from: Vec<Option<(String, usize)>>,
     /// `--network`
-    pub network: Option<Given<'d>>,
+    pub network: Option<Box<Given<'d>>>,
     /// `--security`
-    pub security: Option<Given<'d>>,
+    pub security: Option<Box<Given<'d>>>,
     /// Names of `--device`.
     pub devices: Vec<String>,
 }
@@ -197,7 +273,11 @@ impl Dockerfile {
         };
         for (index, instruction) in self.instructions().enumerate() {
             if instruction.kind() == Keyword::From {
-                result.stages.push(stage(index, instruction)?);
+                let mut stage = stage(index, instruction)?;
+                let behind = self.instructions().skip(index + 1);
+                let commands = behind.take_while(|next| next.kind() != Keyword::From);
+                stage.commands.reserve_exact(commands.count());
+                result.stages.push(stage);
                 continue;
             }
             let command = Command {
@@ -288,7 +368,10 @@ impl<'d> Instruction<'d> {
         let refuse = |kind| Err(refuse(self, kind));
         let arguments = |expected| refuse(ParseErrorKind::Arguments(name, expected));
         let no_flags = || Flags::parse(self, &[]);
-        let mut texts = self.word_texts();
+        let words = Words {
+            instruction: self,
+            skip: 0,
+        };
         Ok(match keyword {
             Keyword::From => return refuse(ParseErrorKind::Trigger("FROM".to_owned())),
             Keyword::Unknown => {
@@ -308,34 +391,25 @@ impl<'d> Instruction<'d> {
             Keyword::Onbuild => self.onbuild()?,
             // ARG and STOPSIGNAL don't look at their flags at all.
             Keyword::Arg => {
-                let mut pairs = Vec::with_capacity(texts.len());
-                for word in texts {
-                    let equals = word.iter().position(|byte| *byte == b'=');
-                    let (name, value) = match equals.and_then(|at| word.split_at_checked(at)) {
-                        Some((name, value)) => (name, value.get(1..)),
-                        None => (word, None),
-                    };
-                    if name.is_empty() && value.is_some() {
-                        return refuse(ParseErrorKind::BlankName("ARG"));
-                    }
-                    pairs.push((name, value));
-                }
-                if pairs.is_empty() {
+                if words.is_empty() {
                     return arguments("at least one argument");
                 }
-                CommandKind::Arg(pairs)
+                let declared = Declarations(words);
+                let blank =
+                    |(name, default): (&[u8], Option<&[u8]>)| name.is_empty() && default.is_some();
+                if declared.iter().any(blank) {
+                    return refuse(ParseErrorKind::BlankName("ARG"));
+                }
+                CommandKind::Arg(declared)
             }
-            Keyword::Stopsignal => match texts.next() {
+            Keyword::Stopsignal => match words.iter().next() {
                 Some(signal) => CommandKind::Stopsignal(signal),
                 None => return arguments("exactly one argument"),
             },
             Keyword::Env | Keyword::Label => {
                 no_flags()?;
-                let mut pairs = Vec::with_capacity(texts.len() / 2);
-                while let (Some(name), Some(value)) = (texts.next(), texts.next()) {
-                    pairs.push((name, value));
-                }
-                if pairs.is_empty() {
+                let pairs = Pairs(words);
+                if words.len() < 2 {
                     return arguments("at least one argument");
                 }
                 if pairs.iter().any(|(name, _)| name.is_empty()) {
@@ -348,7 +422,7 @@ impl<'d> Instruction<'d> {
                 }
             }
             Keyword::Maintainer | Keyword::User | Keyword::Workdir => {
-                let Some(word) = texts.next() else {
+                let Some(word) = words.iter().next() else {
                     return arguments("exactly one argument");
                 };
                 no_flags()?;
@@ -358,25 +432,19 @@ impl<'d> Instruction<'d> {
                     _ => CommandKind::Workdir(word),
                 }
             }
+            Keyword::Expose | Keyword::Volume | Keyword::Shell if words.is_empty() => {
+                return arguments("at least one argument");
+            }
             Keyword::Expose => {
-                if texts.len() == 0 {
-                    return arguments("at least one argument");
-                }
                 no_flags()?;
-                let mut ports: Vec<_> = texts.collect();
-                ports.sort_unstable();
-                CommandKind::Expose(ports)
+                CommandKind::Expose(words)
             }
             Keyword::Volume => {
-                if texts.len() == 0 {
-                    return arguments("at least one argument");
-                }
                 no_flags()?;
-                let volumes: Vec<_> = texts.map(text::trim).collect();
-                if volumes.iter().any(|volume| volume.is_empty()) {
+                if words.iter().any(|volume| text::trim(volume).is_empty()) {
                     return refuse(ParseErrorKind::EmptyVolume);
                 }
-                CommandKind::Volume(volumes)
+                CommandKind::Volume(words)
             }
             Keyword::Cmd => {
                 no_flags()?;
@@ -388,10 +456,6 @@ impl<'d> Instruction<'d> {
             }
             Keyword::Shell => {
                 no_flags()?;
-                let words: Vec<_> = texts.collect();
-                if words.is_empty() {
-                    return arguments("at least one argument");
-                }
                 if !self.is_json() {
                     return refuse(ParseErrorKind::ShellForm);
                 }
@@ -403,7 +467,10 @@ impl<'d> Instruction<'d> {
     /// `parseShellDependentCommand` of the words from `skip` on.
     fn command_line(self, skip: usize) -> CommandLine<'d> {
         CommandLine {
-            words: self.word_texts().skip(skip).collect(),
+            words: Words {
+                instruction: self,
+                skip,
+            },
             shell: !self.is_json(),
         }
     }
@@ -471,15 +538,8 @@ impl<'d> Instruction<'d> {
 
     /// `parseSourcesAndDest`. A word that announces a heredoc is one, even where there is none (then it is empty).
     fn sources(self) -> Result<Sources<'d>, ParseError> {
-        let announced = |word: &[u8]| {
-            if word.contains(&b'<') {
-                heredoc::parse(word).ok().flatten()
-            } else {
-                None
-            }
-        };
         let last = self.word_texts().len().saturating_sub(1);
-        let (mut paths, mut contents) = (Vec::with_capacity(last), Vec::new());
+        let mut contents = Vec::new();
         let mut destination: &[u8] = b"";
         for (index, word) in self.word_texts().enumerate() {
             match announced(word) {
@@ -507,11 +567,14 @@ impl<'d> Instruction<'d> {
                     });
                 }
                 None if index == last => destination = word,
-                None => paths.push((word, index)),
+                None => {}
             }
         }
         Ok(Sources {
-            paths,
+            words: Words {
+                instruction: self,
+                skip: 0,
+            },
             contents,
             destination,
         })

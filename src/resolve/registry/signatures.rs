@@ -8,12 +8,12 @@
 //!   its certificate as annotations (cosign's `specs/SIGNATURE_SPEC.md`);
 //! * the referrers API, or its fallback tag `sha256-<hex>`: artifacts with one Sigstore bundle each
 //!   (cosign's `specs/BUNDLE_SPEC.md`);
-//! * there too, artifacts in the layout of the first.
+//! * there too, artifacts in the layout of the first, and Notary v2 envelopes.
 
 use std::collections::BTreeSet;
 
 use super::{Cause, Client, Descriptor, Document, Error, Reference, Repository, media_type};
-use crate::digest::Digest;
+use crate::{digest::Digest, verify::notation};
 
 /// The most signatures that are taken of one image.
 pub const MAX_SIGNATURES: usize = 64;
@@ -50,6 +50,8 @@ pub enum RawSignature {
         /// Its exact JSON.
         json: Vec<u8>,
     },
+    /// A Notary v2 envelope.
+    Notation(notation::Proof),
 }
 
 /// What was found for an image.
@@ -153,6 +155,7 @@ impl Gatherer<'_> {
             media_type::BUNDLE,
             media_type::COSIGN_REFERRER,
             media_type::EMPTY,
+            notation::ARTIFACT_TYPE,
         ] {
             let result = self
                 .client
@@ -182,7 +185,8 @@ impl Gatherer<'_> {
     fn layers(&mut self, document: Document) -> Result<(), Error> {
         for layer in document.layers {
             let simple = layer.media_type == media_type::SIMPLE_SIGNING;
-            if !simple && !is_bundle(&layer.media_type) {
+            let envelope = notation::Proof::new(&layer.media_type, Vec::new()).is_some();
+            if !simple && !envelope && !is_bundle(&layer.media_type) {
                 continue;
             }
             if self.full(0) {
@@ -214,6 +218,10 @@ impl Gatherer<'_> {
                     bundle: take("bundle"),
                     timestamp: take("rfc3161timestamp"),
                 },
+                _ if envelope => match notation::Proof::new(&layer.media_type, bytes) {
+                    Some(envelope) => RawSignature::Notation(envelope),
+                    None => continue,
+                },
                 _ => RawSignature::Bundle { json: bytes },
             };
             self.bytes = self.bytes.saturating_add(item.size());
@@ -227,6 +235,7 @@ impl RawSignature {
     fn size(&self) -> usize {
         match self {
             Self::Bundle { json } => json.len(),
+            Self::Notation(envelope) => envelope.parts().1.len(),
             Self::Cosign {
                 payload,
                 signature,
@@ -254,7 +263,13 @@ impl RawSignature {
 /// that know no `artifactType` of manifests list it too.
 fn likely(artifact_type: Option<&str>) -> bool {
     artifact_type.is_none_or(|kind| {
-        is_bundle(kind) || kind == media_type::COSIGN_REFERRER || kind == media_type::EMPTY
+        is_bundle(kind)
+            || [
+                media_type::COSIGN_REFERRER,
+                media_type::EMPTY,
+                notation::ARTIFACT_TYPE,
+            ]
+            .contains(&kind)
     })
 }
 

@@ -8,7 +8,7 @@ use pgp::{
     crypto::hash::HashAlgorithm,
     packet::{
         PacketHeader, PublicKey, PublicSubkey, RevocationCode, Signature as Packet,
-        SignatureType as Type, SubpacketData, UserAttribute, UserId,
+        SignatureType as Type, SubpacketData, UserId,
     },
     ser::Serialize,
     types::{KeyDetails, Tag},
@@ -139,9 +139,8 @@ pub(super) const PRIVATE: &str = "this is a private key; keep it out of the poli
 enum About {
     Primary,
     UserId(UserId, Vec<Statement>, Option<Timestamp>),
-    UserAttribute(UserAttribute, Vec<Statement>, Option<Timestamp>),
     Subkey(Box<Subkey>),
-    /// A part that is not looked at, such as an encryption subkey of an unknown algorithm.
+    /// A part that is not looked at, such as a photograph or an encryption subkey of an unknown algorithm.
     Other,
 }
 
@@ -182,13 +181,7 @@ impl<'c> Reader<'c> {
             }
             tag::USER_ATTRIBUTE => {
                 self.close();
-                let header = header(Tag::UserAttribute, body)?;
-                let attribute = UserAttribute::try_from_reader(header, body)
-                    .ok()
-                    .filter(|attribute| same(attribute, body));
-                self.about = attribute.map_or(About::Other, |attribute| {
-                    About::UserAttribute(attribute, Vec::new(), None)
-                });
+                self.about = About::Other;
             }
             tag::PUBLIC_SUBKEY => {
                 self.close();
@@ -302,25 +295,6 @@ impl<'c> Reader<'c> {
                     &mut self.certificate.weak,
                 )?;
             }
-            (
-                About::UserAttribute(attribute, statements, revoked),
-                Type::CertGeneric
-                | Type::CertPersona
-                | Type::CertCasual
-                | Type::CertPositive
-                | Type::CertRevocation,
-            ) if packet
-                .verify_certification(primary, Tag::UserAttribute, attribute)
-                .is_ok() =>
-            {
-                certification(
-                    packet,
-                    primary,
-                    statements,
-                    revoked,
-                    &mut self.certificate.weak,
-                )?;
-            }
             (About::Subkey(subkey), Type::SubkeyRevocation)
                 if packet.verify_subkey_binding(primary, &subkey.key).is_ok() =>
             {
@@ -349,8 +323,7 @@ impl<'c> Reader<'c> {
     /// Ends the part that the last signatures were about.
     fn close(&mut self) {
         match std::mem::replace(&mut self.about, About::Other) {
-            About::UserId(_, statements, revoked)
-            | About::UserAttribute(_, statements, revoked) => {
+            About::UserId(_, statements, revoked) => {
                 // A user id can be taken back and given again.
                 let kept = statements
                     .into_iter()

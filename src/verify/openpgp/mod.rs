@@ -26,6 +26,7 @@ mod judge;
 mod message;
 mod packet;
 mod signature;
+mod simple;
 mod stream;
 
 use certificate::{Certificate, MAX_CHECKS, PRIVATE};
@@ -159,7 +160,8 @@ impl Key {
     }
 }
 
-/// Checks the signatures in `proof` for the file `artifact`: detached ones over its bytes, or ones that come with just its bytes.
+/// Checks the signatures in `proof` for the file `artifact`: detached ones over its bytes, or ones that come with just its bytes;
+/// or for an image, as simple signing of containers has it: ones around data that names it.
 ///
 /// # Errors
 /// [`Failure`]; all that can be said without the file's bytes is said before they are read.
@@ -169,12 +171,20 @@ pub fn verify(
     key: &Key,
     at: Timestamp,
 ) -> Result<Signer, Failure> {
-    let Artifact::File { digest, content } = artifact else {
-        return Err(Failure::Type {
-            what: "artifact",
-            found: "no file".to_owned(),
-            wanted: "a file",
-        });
+    let (digest, content) = match artifact {
+        Artifact::File { digest, content } => (digest, content),
+        Artifact::Image { digest, repository } => {
+            let (payload, signer) = open(proof, key, at)?;
+            simple::is_about(&payload, digest, *repository)?;
+            return Ok(signer);
+        }
+        Artifact::Git(_) => {
+            return Err(Failure::Type {
+                what: "proof",
+                found: KIND.to_owned(),
+                wanted: "a signed tag or commit",
+            });
+        }
     };
     match parse(proof)? {
         Message::Detached(signatures) => {

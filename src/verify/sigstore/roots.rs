@@ -26,7 +26,7 @@ pub const MAX_ROOTS: usize = 1024 * 1024;
 const MAX_INSTANCES: usize = 64;
 /// Most certificates of one authority.
 const MAX_CHAIN: usize = 16;
-/// The day on which the embedded roots were taken from the instances' TUF repositories (those of sigstore-verify 0.15.1).
+/// The day on which sigstore-verify 0.15.1 was published, which carries the embedded roots.
 pub const EMBEDDED: &str = "2026-10-23";
 
 const MEDIA_TYPES: [&str; 2] = [
@@ -176,5 +176,47 @@ impl Eq for Roots {}
 impl fmt::Debug for Roots {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Roots({})", self.0.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_embedded_roots_are_good_and_different() {
+        let (sigstore, github) = (Roots::public_good().unwrap(), Roots::github().unwrap());
+        assert!(
+            sigstore.has_authorities() && sigstore.has_logs() && sigstore.has_certificate_logs()
+        );
+        assert!(github.has_authorities() && !github.has_logs() && !github.has_certificate_logs());
+        assert_ne!(sigstore, github);
+        let again = Roots::parse(SIGSTORE_PRODUCTION_TRUSTED_ROOT.as_bytes()).unwrap();
+        assert_eq!(sigstore, again);
+        assert_eq!((sigstore.name(), github.name()), ("Sigstore", "GitHub"));
+        assert!(again.name().contains("sha256:"));
+    }
+
+    #[test]
+    fn what_is_no_root_is_refused() {
+        for (text, reason) in [
+            ("", "EOF"),
+            ("[]", "this is no trusted_root.json"),
+            ("{}", "missing field `mediaType`"),
+            (r#"{"mediaType":"x"}"#, "its media type is `x`"),
+        ] {
+            let error = Roots::parse(text.as_bytes()).unwrap_err().to_string();
+            assert!(error.contains(reason), "{text}: {error}");
+        }
+        let one = r#"{"certChain":{"certificates":[]}}"#;
+        let many = vec![one; MAX_INSTANCES + 1].join(",");
+        let text = format!(
+            r#"{{"mediaType":"{}","timestampAuthorities":[{many}]}}"#,
+            MEDIA_TYPES[0]
+        );
+        assert_eq!(
+            Roots::parse(text.as_bytes()),
+            Err(RootsError::Count("timestamp authorities", MAX_INSTANCES))
+        );
     }
 }

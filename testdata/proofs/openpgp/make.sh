@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes the files in this folder with GnuPG 2.4 and 1.4, and sq 1.3 (Debian 13: gnupg, gnupg1, sq, python3-minimal). Secret keys
+# Makes the files in this folder with GnuPG 2.4 and 1.4, sq 1.3 and skopeo 1.18 (Debian 13: gnupg, gnupg1, sq, skopeo, python3-minimal). Secret keys
 # are thrown away, so a new run makes new keys: cases.ndjson names them by the `FINGERPRINTS` that this prints.
 set -eu
 cd "$(dirname "$0")"
@@ -98,6 +98,18 @@ gpg --dearmor < "$tmp/by-bob" > guarded-revoked.gpg
 g $sign --quick-set-expire "$guarded" 3y
 g $sign --export guarded@example.com > guarded-extended.gpg
 g $late --local-user guarded@example.com --output guarded-late.sig --detach-sign release.bin
+
+# Simple signing of an image, now: skopeo knows no other time.
+echo '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}' > "$tmp/manifest"
+alice=$(g $made --with-colons -k alice@example.com | awk -F: '/^fpr/ {print $10; exit}')
+skopeo standalone-sign "$tmp/manifest" registry.example.com/team/app:1.0 "$alice" --output image.sig 2>> "$tmp/log"
+skopeo standalone-sign "$tmp/manifest" registry.example.com/team/other:1.0 "$alice" --output image-other.sig 2>> "$tmp/log"
+a $sign image-unknown.sig --sign - << END
+{"critical":{"identity":{"docker-reference":"registry.example.com/team/app"},"image":{"docker-manifest-digest":"sha256:$(sha256sum "$tmp/manifest" | cut -d' ' -f1)"},"type":"atomic container signature","more":1}}
+END
+a $sign image-cosign.sig --sign - << END
+{"critical":{"identity":{"docker-reference":"registry.example.com/team/app"},"image":{"docker-manifest-digest":"sha256:$(sha256sum "$tmp/manifest" | cut -d' ' -f1)"},"type":"cosign container image signature"}}
+END
 
 # Versions of alice's key that she revoked in the middle of 2025, and of certify's signing subkey.
 revoke() { # name, reason, output

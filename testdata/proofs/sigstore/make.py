@@ -45,12 +45,12 @@ def new_key(kind):
     return rsa.generate_private_key(65537, int(kind.removeprefix("rsa")))
 
 
-def sign(key, data):
+def sign(key, data, hash=hashes.SHA256()):
     if isinstance(key, ed25519.Ed25519PrivateKey):
         return key.sign(data)
     if isinstance(key, rsa.RSAPrivateKey):
         return key.sign(data, padding.PKCS1v15(), hashes.SHA256())
-    return key.sign(data, ec.ECDSA(hashes.SHA256()))
+    return key.sign(data, ec.ECDSA(hash))
 
 
 def name(text):
@@ -220,7 +220,7 @@ def log_entry(o, signature, digest, payload, verifier, cert):
 
 DEFAULTS = dict(identity=IDENTITY, issuer=ISSUER, key="p256", file=FILE, statement=None, version="0.3", log=1, set=True, proof=True, tsa=None, sct=True,
                 cert_start=-1, logged=0, usage=ExtendedKeyUsageOID.CODE_SIGNING, ca=US, leaf_ca=False, cert_source=SOURCE, cert_ref=REF, checkpoint="", tsa_of=US,
-                logs=None, tsa_over=None, by_key=None, entries=1, payload_type="application/vnd.in-toto+json", raw=None, chain=False)
+                logs=None, tsa_over=None, by_key=None, entries=1, payload_type="application/vnd.in-toto+json", raw=None, chain=False, sha384=False)
 MEDIA = {"0.3": "application/vnd.dev.sigstore.bundle.v0.3+json", "0.2": "application/vnd.dev.sigstore.bundle+json;version=0.2", "0.1": "application/vnd.dev.sigstore.bundle+json;version=0.1"}
 
 
@@ -234,7 +234,7 @@ def bundle(**options):
         signed = b"DSSEv1 %d %s %d %s" % (len(o["payload_type"]), o["payload_type"].encode(), len(payload), payload)
     else:
         signed = o["file"]
-    signature = sign(key, signed)
+    signature = sign(key, signed, hashes.SHA384() if o["sha384"] else hashes.SHA256())
     verifier = cert.public_bytes(serialization.Encoding.PEM) if cert else (pem(key) if o["log"] != 2 else spki(key))
     logged = o["logs"] if o["logs"] is not None else signed
     entries = [log_entry(o, signature, sha256(logged), payload if o["logs"] is None else o["logs"], verifier, cert)] * o["entries"] if o["log"] else []
@@ -255,6 +255,8 @@ def bundle(**options):
         whole["dsseEnvelope"] = {"payload": b64(payload), "payloadType": o["payload_type"], "signatures": [{"sig": b64(signature)}]}
     else:
         whole["messageSignature"] = {"messageDigest": {"algorithm": "SHA2_256", "digest": b64(sha256(signed))}, "signature": b64(signature)}
+    if o["sha384"]:
+        whole["messageSignature"]["messageDigest"] = {"algorithm": "SHA2_384", "digest": b64(hashlib.sha384(signed).digest())}
     return whole
 
 
@@ -307,6 +309,7 @@ FILES = {
     "file-rsa": bundle(key="rsa2048"),
     "file-ed25519": bundle(key="ed25519"),
     "file-private": bundle(log=None, sct=None, tsa=1),
+    "file-private-sha384": bundle(key="p384", sha384=True, log=None, sct=None, tsa=1),
     "image": bundle(statement=signed()),
     "image-rekor2": bundle(statement=signed(), log=2, tsa=1),
     "image-older": older(),
