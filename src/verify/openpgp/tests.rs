@@ -47,7 +47,7 @@ fn idle(artifact: &str, proof: &str, key: &str, end: usize) -> Vec<usize> {
 /// the type in front of it; and how many bits the two numbers at the end have, of which only the bytes count.
 fn says_nothing() -> Vec<usize> {
     let proof = file("alice.sig");
-    let bits = |at: usize| usize::from(proof[at]) << 8 | usize::from(proof[at + 1]);
+    let bits = |at: usize| (usize::from(proof[at]) << 8) | usize::from(proof[at + 1]);
     let first = 70;
     let second = first + 2 + bits(first).div_ceil(8);
     assert_eq!(second + 2 + bits(second).div_ceil(8), proof.len());
