@@ -467,3 +467,6 @@ fn blocks(bytes: &[u8]) -> Result<Vec<Vec<u8>>, String> {
     }
     Ok(blocks)
 }
+
+#[cfg(test)]
+mod tests;
