@@ -281,7 +281,7 @@ pub fn options() -> Options {
     Options {
         roots: roots(),
         proxy: false,
-        clock: Box::new(FakeClock::new()),
+        clock: Arc::new(FakeClock::new()),
         ..Options::default()
     }
 }
