@@ -20,7 +20,7 @@ mod error;
 mod helper;
 pub mod signatures;
 #[cfg(test)]
-mod testing;
+pub(in crate::resolve) mod testing;
 #[cfg(test)]
 mod tests;
 mod token;

@@ -227,7 +227,10 @@ impl Transport {
             }
             let target = response
                 .header(header::LOCATION)
-                .and_then(|location| response.url.join(location));
+                .and_then(|location| match request.of {
+                    Of::Registry => response.url.join(location),
+                    Of::Web | Of::Stream => response.url.join_web(location),
+                });
             let refused = || Cause::RedirectTarget {
                 host: response.url.authority.clone(),
             };

@@ -55,7 +55,7 @@ impl Url {
         })
     }
 
-    /// What `location` means when this URL answers with it: absolute, from the root of the host, or beside this URL.
+    /// What `location` means when this URL answers with it: absolute, or from the root of the host.
     pub(in crate::resolve) fn join(&self, location: &str) -> Option<Self> {
         let scheme = if self.scheme == Scheme::Http {
             "http"
@@ -66,13 +66,19 @@ impl Url {
             Self::parse(&format!("{scheme}:{location}"))
         } else if location.starts_with('/') {
             Self::parse(&format!("{scheme}://{}{location}", self.authority))
-        } else if location.contains("://") {
-            Self::parse(location)
         } else {
-            let path = self.target.split('?').next().unwrap_or_default();
-            let (folder, _) = path.rsplit_once('/').unwrap_or_default();
-            Self::parse(&format!("{scheme}://{}{folder}/{location}", self.authority))
+            Self::parse(location)
         }
+    }
+
+    /// The same, or beside this URL, as web servers have it.
+    pub(in crate::resolve) fn join_web(&self, location: &str) -> Option<Self> {
+        if location.is_empty() || location.starts_with('/') || location.contains("://") {
+            return self.join(location);
+        }
+        let path = self.target.split('?').next().unwrap_or_default();
+        let (folder, _) = path.rsplit_once('/').unwrap_or_default();
+        self.join(&format!("{folder}/{location}"))
     }
 
     /// Whether both are the same host by the same scheme and port.
@@ -139,9 +145,12 @@ mod tests {
         ] {
             assert_eq!(Url::parse(bad), None, "{bad}");
         }
-        let beside = Url::new("a.test", "/v2/a?b/c".into()).join("relative");
+        assert_eq!(Url::new("a.test", "/v2/".into()).join("relative"), None);
+        let beside = Url::new("a.test", "/v2/a?b/c".into()).join_web("relative");
         let wanted = "https://a.test/v2/relative";
         assert_eq!(beside.unwrap().text(Channel::Verified), wanted);
-        assert_eq!(Url::new("a.test", "/".into()).join("ftp://b.test/"), None);
+        for bad in ["", "ftp://b.test/", "https://u:p@b.test/"] {
+            assert_eq!(Url::new("a.test", "/".into()).join_web(bad), None);
+        }
     }
 }
