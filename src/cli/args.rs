@@ -44,6 +44,10 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Fix what is not in the lock, with the proof of it; renew what is.
     Lock(super::lock::LockArgs),
+    /// Propose a policy: find out how each publisher signs.
+    Init(super::init::InitArgs),
+    /// Verify one image, file, URL or git reference against the policy.
+    Verify(super::verify::VerifyArgs),
     /// Verify one Sigstore bundle for a file or digest.
     VerifyBundle(VerifyBundleArgs),
     /// Run inside a build step; not for people.

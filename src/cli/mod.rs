@@ -4,10 +4,12 @@ mod args;
 mod check;
 mod diff;
 mod explain;
+mod init;
 mod lock;
 mod progress;
 mod project;
 mod rewrite;
+mod verify;
 mod verify_bundle;
 
 use std::{
@@ -72,6 +74,8 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args, colour),
         Command::Explain(args) => explain::run(&args),
         Command::Lock(args) => lock::run(&args),
+        Command::Init(args) => init::run(&args),
+        Command::Verify(args) => verify::run(&args),
         Command::VerifyBundle(args) => verify_bundle::run(&args, jiff::Timestamp::now()),
         Command::Internal(args) => match &args.step {
             Step::Sha256 { file, out } => step::sha256(file, out),

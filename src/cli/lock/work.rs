@@ -6,7 +6,7 @@ use futures_util::future;
 
 use super::{
     LockArgs,
-    changes::{Change, Changes},
+    changes::{Change, Changes, Made},
 };
 use crate::{
     cli::{
@@ -14,12 +14,12 @@ use crate::{
         project::{self, Inputs, Project},
     },
     digest::Digest,
-    fetch::{Fetch, Source},
+    fetch::{self, Fetch, Source},
     lock::{Entry, Evidence, Item, Key, Lock, write_atomic},
     pipeline::{self, Build, Judged, PinSource},
-    policy::{By, Pin, Verdict, glob::Glob, url},
+    policy::{By, Pin, Subject, Verdict, Wanted, glob::Glob, url},
     report::{Finding, Kind},
-    resolve::live::Live,
+    resolve::{Resolve as _, live::Live},
     verify::Proof,
 };
 
@@ -121,7 +121,13 @@ pub(super) async fn lock(
             }
         }
     }
-    let outcomes = future::join_all(builds.iter().map(|build| pipeline::run(build, live))).await;
+    let outcomes = future::join_all(builds.iter().map(|build| async {
+        // The pipeline asks in an order; what is known to be wanted need not wait for it.
+        future::join(ahead(build, live), pipeline::run(build, live))
+            .await
+            .1
+    }))
+    .await;
     let mut changes = Changes::new(&old, live, &args.accept_signer, &project.name);
     let mut findings = BTreeSet::new();
     let mut fetched = BTreeSet::new();
@@ -157,7 +163,8 @@ pub(super) async fn lock(
     let made = changes.finish();
     findings.extend(made.findings);
     findings.sort_by_key(|finding| finding.place.as_ref().map(|place| place.first_line));
-    let (lock, evidence) = texts(project, &old, &made.lock, &inputs.evidence, &made.items);
+    let prune = args.prune && findings.is_empty();
+    let (lock, evidence) = texts(project, &old, &made, &inputs.evidence, prune);
     Ok(Locked {
         changes: made.changes,
         findings,
@@ -166,6 +173,63 @@ pub(super) async fn lock(
         lock,
         evidence,
     })
+}
+
+/// Asks for everything that is not fixed, and that no rule refuses anyway, at once.
+async fn ahead(build: &Build<'_>, live: &Live) {
+    if build.locked {
+        return;
+    }
+    let [platform] = build.platforms else {
+        return;
+    };
+    let options = fetch::Options {
+        target: build.target.map(str::to_owned),
+        platform: platform.clone(),
+        build_platform: build.build_platform.clone(),
+        build_args: build.build_args.clone(),
+        named_contexts: build.contexts.keys().cloned().collect(),
+    };
+    // What bases bring is not known yet.
+    let configs = fetch::Configs {
+        assumed: Some(fetch::ImageConfig::default()),
+        ..fetch::Configs::default()
+    };
+    let Ok(plan) = fetch::collect(build.dockerfile, &options, &configs) else {
+        return;
+    };
+    let open = |subject: &Subject| build.policy.refuses(subject, build.now).is_none();
+    let asked = plan.fetches.iter().map(|fetch| async {
+        match &fetch.source {
+            Source::Image {
+                reference,
+                platform,
+            } => {
+                let subject = Subject::image(reference);
+                let fixed = reference.digest().is_some()
+                    || build
+                        .lock
+                        .image(reference, Some(&platform.short()))
+                        .is_some();
+                if !fixed && open(&subject) {
+                    let wanted = build.policy.wanted(&subject, build.now);
+                    let signed = wanted.contains(&Wanted::Registry);
+                    live.prefetch(reference, platform, signed).await;
+                }
+            }
+            Source::Http {
+                url,
+                checksum: None,
+            } => {
+                if build.lock.http(url).is_none() && Subject::http(url).is_ok_and(|url| open(&url))
+                {
+                    let _ = live.http(url).await;
+                }
+            }
+            Source::Http { .. } | Source::Git(_) | Source::Context { .. } => {}
+        }
+    });
+    future::join_all(asked).await;
 }
 
 /// The arguments of `--build-arg`, alone if there are no sets, else with each set.
@@ -260,24 +324,28 @@ fn entry(judged: &Judged, evidence: &Evidence) -> (Entry, Vec<Item>) {
 fn texts(
     project: &Project,
     old: &Lock,
-    new: &Lock,
+    made: &Made,
     evidence: &Evidence,
-    items: &[Item],
+    prune: bool,
 ) -> (Option<String>, Option<Written>) {
     let needed = |lock: &Lock| -> BTreeSet<Digest> {
         lock.entries()
             .flat_map(|(_, entry)| entry.evidence)
             .collect()
     };
-    let (before, now) = (needed(old), needed(new));
+    let Made {
+        lock: new, items, ..
+    } = made;
+    let (before, mut now) = (needed(old), needed(new));
+    now.extend(items.iter().map(|item| item.id().clone()));
     let mut both = evidence.clone();
     for item in items {
         both.insert(item.subject().clone(), item.proof().clone());
     }
-    // What nobody named may be there for a reason that a person knows.
+    // What no entry names may be there for a reason that a person knows.
     let mut kept = Evidence::default();
     for item in both.iter() {
-        if now.contains(item.id()) || !before.contains(item.id()) {
+        if now.contains(item.id()) || !prune && !before.contains(item.id()) {
             kept.insert(item.subject().clone(), item.proof().clone());
         }
     }
