@@ -85,8 +85,9 @@ pub(super) fn run(args: &InitArgs) -> Result<Clean, CannotRun> {
                 known.places.extend(thing.places);
             }
         }
-        let looked = found.into_iter().map(|(name, thing)| async {
-            let how = find::how(&live, &thing.source, &thing.pin, now).await;
+        let live = &live;
+        let looked = found.into_iter().map(|(name, thing)| async move {
+            let how = find::how(live, &thing.source, &thing.pin, now).await;
             (name, thing, how)
         });
         let looked: Vec<_> = stream::iter(looked)
@@ -123,7 +124,7 @@ async fn things(project: &Project, live: &Live) -> Result<(Things, Vec<String>),
         Ok(inputs) => inputs,
         Err(finding) => return Ok((things, vec![finding.headline()])),
     };
-    let look = Layer::parse(LOOK, "init", &BTreeMap::new());
+    let look = Layer::parse(LOOK, "init", &BTreeMap::<String, Vec<u8>>::new());
     let look = look.map_err(|error| CannotRun::new("init", error))?;
     inputs.policy = Policy::new(vec![look]);
     let build = Build {

@@ -9,7 +9,9 @@ use std::{
 use crate::server::{Asked, Server, ok, root, status};
 
 fn testdata(path: &str) -> Vec<u8> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/proofs").join(path);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("testdata/proofs")
+        .join(path);
     fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
@@ -26,7 +28,9 @@ impl Case {
         fs::create_dir_all(&folder).unwrap();
         fs::write(folder.join("root.pem"), root()).unwrap();
         let server = Server::tls(move |asked: &Asked| {
-            let found = files.iter().find(|(name, _)| asked.target == format!("/v1/{name}"));
+            let found = files
+                .iter()
+                .find(|(name, _)| asked.target == format!("/v1/{name}"));
             found.map_or(status(404), |(_, path)| ok(testdata(path)))
         });
         Self { folder, server }
@@ -105,8 +109,14 @@ fn signed_files_are_locked_with_their_proofs() {
     let output = case.run(&["lock"]);
     assert!(output.status.success(), "{}", told(&output));
     assert!(told(&output).contains("2 added"), "{}", told(&output));
-    let (lock, evidence) = (case.read("Dockerfile.lock"), case.read("Dockerfile.evidence"));
-    assert!(lock.contains("verified-by = [\"tool\"]") && lock.contains("verified-by = [\"list\"]"), "{lock}");
+    let (lock, evidence) = (
+        case.read("Dockerfile.lock"),
+        case.read("Dockerfile.evidence"),
+    );
+    assert!(
+        lock.contains("verified-by = [\"tool\"]") && lock.contains("verified-by = [\"list\"]"),
+        "{lock}"
+    );
     // The list and its signature, and the signature of the other file.
     assert_eq!(evidence.lines().count(), 3, "{evidence}");
     let asked = case.server.asked().len();
@@ -114,8 +124,16 @@ fn signed_files_are_locked_with_their_proofs() {
 
     // With lock and evidence nothing is asked for again, but for the bytes that a signature is over.
     assert!(case.run(&["lock"]).status.success());
-    let targets: Vec<String> = case.server.asked()[asked..].iter().map(|asked| asked.target.clone()).collect();
-    assert!(!targets.iter().any(|target| target.ends_with("SUMS") || target.ends_with(".minisig")), "{targets:?}");
+    let targets: Vec<String> = case.server.asked()[asked..]
+        .iter()
+        .map(|asked| asked.target.clone())
+        .collect();
+    assert!(
+        !targets
+            .iter()
+            .any(|target| target.ends_with("SUMS") || target.ends_with(".minisig")),
+        "{targets:?}"
+    );
     assert_eq!(case.read("Dockerfile.lock"), lock);
 
     // A lock that today's policy does not accept: both reasons are told.
@@ -136,11 +154,18 @@ fn what_is_not_signed_as_the_policy_says_is_not_locked() {
     ];
     let case = Case::new("wrong", WRONG);
     case.write("verified.toml", policy(&case));
-    case.write("Dockerfile", format!("FROM scratch\nADD {} /a\n", case.url("release.bin")));
+    case.write(
+        "Dockerfile",
+        format!("FROM scratch\nADD {} /a\n", case.url("release.bin")),
+    );
     let output = case.run(&["lock"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(told(&output).contains("none of the keys"), "{}", told(&output));
-    assert!(!case.read("Dockerfile.lock").contains("[[http]]"));
+    assert!(
+        told(&output).contains("none of the keys"),
+        "{}",
+        told(&output)
+    );
+    assert!(!case.folder.join("Dockerfile.lock").exists());
 }
 
 #[test]
@@ -151,11 +176,19 @@ fn one_artifact_is_verified() {
     case.write("release.bin.minisig", testdata("minisign/release.minisig"));
     let url = case.url("release.bin");
     let good = case.run(&["verify", &url]);
-    assert!(good.status.success() && told(&good).contains("signed by `tool`"), "{}", told(&good));
+    assert!(
+        good.status.success() && told(&good).contains("signed by `tool`"),
+        "{}",
+        told(&good)
+    );
     // A file here, for which nobody is asked.
     let asked = case.server.asked().len();
     let here = case.run(&["verify", "release.bin", "--as", &url]);
-    assert!(here.status.success() && told(&here).contains("verified"), "{}", told(&here));
+    assert!(
+        here.status.success() && told(&here).contains("verified"),
+        "{}",
+        told(&here)
+    );
     assert_eq!(case.server.asked().len(), asked);
     // One byte differs.
     let mut bytes = testdata("minisign/release.bin");
@@ -171,7 +204,12 @@ fn one_artifact_is_verified() {
         (&["verify", &format!("{url}.none")], 1),
     ] {
         let output = case.run(words);
-        assert_eq!(output.status.code(), Some(code), "{words:?}: {}", told(&output));
+        assert_eq!(
+            output.status.code(),
+            Some(code),
+            "{words:?}: {}",
+            told(&output)
+        );
     }
 }
 
@@ -205,4 +243,33 @@ fn a_policy_is_proposed_and_nothing_accepted() {
     let again = case.run(&["init", "--output", "verified.toml"]);
     assert_eq!(again.status.code(), Some(2));
     assert_eq!(case.read("verified.toml"), proposed);
+}
+
+#[test]
+fn branches_that_add_different_entries_merge() {
+    use verified_dockerfile::lock::{Entry, Key, Lock};
+    let case = Case::new("merge", &[]);
+    let entry = || Entry {
+        pin: format!("sha256:{}", "1".repeat(64)),
+        verified_by: vec!["key".to_owned()],
+        evidence: Vec::new(),
+    };
+    let key = |name: &str| Key::Image(format!("registry.test/{name}:1").parse().unwrap(), None);
+    let with = |text: &str, name: &str| {
+        let mut lock = Lock::parse(text.as_bytes(), "x").unwrap();
+        lock.set(key(name), entry()).unwrap();
+        lock.render(text)
+    };
+    let base = with(&with(&with("version = 1\n", "b"), "d"), "f");
+    case.write("base", &base);
+    case.write("ours", with(&base, "c"));
+    case.write("theirs", with(&base, "e"));
+    let merged = Command::new("git")
+        .args(["merge-file", "-p", "ours", "base", "theirs"])
+        .current_dir(&case.folder)
+        .output()
+        .unwrap();
+    assert!(merged.status.success(), "{}", told(&merged));
+    let merged = String::from_utf8(merged.stdout).unwrap();
+    assert_eq!(merged, with(&with(&base, "c"), "e"));
 }

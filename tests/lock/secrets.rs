@@ -17,11 +17,15 @@ const PAIR: &str = "dXNlcjpodW50ZXIyLW9mLXRoZS11c2Vy";
 const TOKEN: &str = "token-of-the-service";
 
 fn digest(bytes: &[u8]) -> String {
-    let hex: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex: String = Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     format!("sha256:{hex}")
 }
 
-const CONFIG: &[u8] = br#"{"os":"linux","architecture":"amd64","config":{},"rootfs":{"diff_ids":["sha256:0"]}}"#;
+const CONFIG: &[u8] =
+    br#"{"os":"linux","architecture":"amd64","config":{},"rootfs":{"diff_ids":["sha256:0"]}}"#;
 
 fn manifest() -> Vec<u8> {
     let config = digest(CONFIG);
@@ -39,13 +43,17 @@ fn registry(storage: String) -> Server {
             };
         }
         if asked.authorization() != Some(&format!("Bearer {TOKEN}")) {
-            return challenge(format!("Bearer realm=\"https://{host}/token\",service=\"x\""));
+            return challenge(format!(
+                "Bearer realm=\"https://{host}/token\",service=\"x\""
+            ));
         }
         if asked.target.ends_with("/manifests/v1") {
             return ok(manifest());
         }
         if asked.target.contains("/blobs/") {
-            return redirect(format!("https://{storage}/blob?signed=secret-of-the-address"));
+            return redirect(format!(
+                "https://{storage}/blob?signed=secret-of-the-address"
+            ));
         }
         status(404)
     })
@@ -66,16 +74,27 @@ impl Case {
         let registry = registry(storage.host());
         let write = |name: &str, text: String| fs::write(folder.join(name), text).unwrap();
         write("root.pem", root());
-        write("Dockerfile", format!("FROM {}/team/app:v1\n", registry.host()));
+        write(
+            "Dockerfile",
+            format!("FROM {}/team/app:v1\n", registry.host()),
+        );
         write(
             "verified.toml",
             "version = 1\n[[image]]\nmatch = \"**\"\naccept = \"digest\"\nreason = \"test\"\nuntil = 9999-12-31\n".to_owned(),
         );
-        Self { folder, storage, registry }
+        Self {
+            folder,
+            storage,
+            registry,
+        }
     }
 
     fn login(&self, config: &str) {
-        fs::write(self.folder.join("config.json"), config.replace("HOST", &self.registry.host())).unwrap();
+        fs::write(
+            self.folder.join("config.json"),
+            config.replace("HOST", &self.registry.host()),
+        )
+        .unwrap();
     }
 
     fn run(&self, words: &[&str]) -> Output {
@@ -84,7 +103,10 @@ impl Case {
             .args(words)
             .current_dir(&self.folder)
             .env_clear()
-            .env("PATH", format!("{}:{path}", self.folder.join("bin").display()))
+            .env(
+                "PATH",
+                format!("{}:{path}", self.folder.join("bin").display()),
+            )
             .env("DOCKER_CONFIG", &self.folder)
             .env("SSL_CERT_FILE", self.folder.join("root.pem"))
             .output()
@@ -115,7 +137,9 @@ impl Case {
         }
         // The login itself goes to the token service only.
         for asked in self.registry.asked() {
-            let is_login = asked.authorization().is_some_and(|value| value.contains(PAIR));
+            let is_login = asked
+                .authorization()
+                .is_some_and(|value| value.contains(PAIR));
             assert!(!is_login || asked.target.starts_with("/token"), "{asked:?}");
         }
     }
@@ -134,14 +158,22 @@ fn a_login_opens_the_registry_and_is_told_to_nobody_else() {
     let case = Case::new("good", || ok(CONFIG));
     case.login(AUTHS);
     let locked = case.run(&["lock"]);
-    assert!(locked.status.success(), "{}", String::from_utf8_lossy(&locked.stderr));
+    assert!(
+        locked.status.success(),
+        "{}",
+        String::from_utf8_lossy(&locked.stderr)
+    );
     let lock = fs::read_to_string(case.folder.join("Dockerfile.lock")).unwrap();
     assert!(lock.contains(&digest(&manifest())), "{lock}");
     let again = case.run(&["lock", "--update", "--format", "json"]);
     assert!(again.status.success());
     let checked = case.run(&["check", "--format", "json"]);
     let verified = case.run(&["verify", &format!("{}/team/app:v1", case.registry.host())]);
-    assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stderr));
+    assert!(
+        verified.status.success(),
+        "{}",
+        String::from_utf8_lossy(&verified.stderr)
+    );
     assert!(!case.storage.asked().is_empty());
     case.nothing_leaked(&[&locked, &again, &checked, &verified]);
 }
@@ -159,7 +191,11 @@ fn a_helper_is_asked_for_the_login() {
     fs::write(&helper, script).unwrap();
     fs::set_permissions(&helper, fs::Permissions::from_mode(0o755)).unwrap();
     let locked = case.run(&["lock"]);
-    assert!(locked.status.success(), "{}", String::from_utf8_lossy(&locked.stderr));
+    assert!(
+        locked.status.success(),
+        "{}",
+        String::from_utf8_lossy(&locked.stderr)
+    );
     case.nothing_leaked(&[&locked]);
 }
 
@@ -169,7 +205,10 @@ fn failures_tell_no_secret() {
     let refusing = Case::new("refusing", || status(403));
     refusing.login(AUTHS);
     let wrong = Case::new("wrong", || ok(CONFIG));
-    wrong.login(&AUTHS.replace("dXNlcjpodW50ZXIyLW9mLXRoZS11c2Vy", "dXNlcjp3cm9uZy1zZWNyZXQ="));
+    wrong.login(&AUTHS.replace(
+        "dXNlcjpodW50ZXIyLW9mLXRoZS11c2Vy",
+        "dXNlcjp3cm9uZy1zZWNyZXQ=",
+    ));
     let none = Case::new("none", || ok(CONFIG));
     let broken = Case::new("broken", || ok(CONFIG));
     broken.login(&AUTHS.replace("}}}", "}}"));
@@ -188,7 +227,10 @@ fn failures_tell_no_secret() {
             );
             assert_eq!(output.status.code(), Some(code), "{told}");
             assert!(told.contains(why), "{why}: {told}");
-            assert!(!told.contains("wrong-secret") && !told.contains("dXNlcj"), "{told}");
+            assert!(
+                !told.contains("wrong-secret") && !told.contains("dXNlcj"),
+                "{told}"
+            );
             assert!(!case.folder.join("Dockerfile.lock").exists() || code == 1);
             case.nothing_leaked(&[&output]);
         }

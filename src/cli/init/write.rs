@@ -233,7 +233,8 @@ mod tests {
             ),
         ];
         let text = policy(&looked, Timestamp::UNIX_EPOCH);
-        let layer = Layer::parse(text.as_bytes(), "x", &BTreeMap::new()).unwrap();
+        let layer =
+            Layer::parse(text.as_bytes(), "x", &BTreeMap::<String, Vec<u8>>::new()).unwrap();
         let document: toml_edit::DocumentMut = text.parse().unwrap();
         let rules = document["image"].as_array_of_tables().unwrap();
         assert_eq!(rules.len(), 2, "{text}");

@@ -15,8 +15,8 @@ use crate::{
     },
     digest::Digest,
     fetch::{self, Fetch, Source},
-    lock::{Entry, Evidence, Item, Key, Lock, write_atomic},
-    pipeline::{self, Build, Judged, PinSource},
+    lock::{Entry, Evidence, Item, Key, Lock, sweep, write_atomic},
+    pipeline::{self, Build, Judged},
     policy::{By, Pin, Subject, Verdict, Wanted, glob::Glob, url},
     report::{Finding, Kind},
     resolve::{Resolve as _, live::Live},
@@ -63,6 +63,9 @@ impl Locked {
             write_atomic(&path, text.as_bytes())
                 .map_err(|error| CannotRun::new(path.display(), error))
         };
+        for kind in ["lock", "evidence"] {
+            sweep(&project.path_beside(kind));
+        }
         if let Some(evidence) = &self.evidence {
             write("evidence", &evidence.both)?;
         }
@@ -351,7 +354,7 @@ fn texts(
     }
     let old_text = String::from_utf8_lossy(project.beside("lock").unwrap_or_default());
     let text = new.render(&old_text);
-    let lock = (new != old || project.beside("lock").is_none()).then_some(text);
+    let lock = (new != old).then_some(text);
     let written = Written {
         both: both.to_string(),
         new: kept.to_string(),
@@ -359,9 +362,4 @@ fn texts(
     let was = project.beside("evidence").unwrap_or_default();
     let changed = written.new.as_bytes() != was || written.both.as_bytes() != was;
     (lock, changed.then_some(written))
-}
-
-/// Whether a pin is new: resolved just now.
-pub(super) fn is_live(judged: &Judged) -> bool {
-    matches!(judged.pin, Some((_, PinSource::Live)))
 }

@@ -31,11 +31,16 @@ fn registry(asked: &Asked) -> Reply {
 }
 
 fn machine() -> Machine {
-    Machine::read(&Places::default()).unwrap().trusting(testing::roots())
+    Machine::read(&Places::default())
+        .unwrap()
+        .trusting(testing::roots())
 }
 
 fn run<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+    tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap()
+        .block_on(future)
 }
 
 fn live(machine: Machine) -> Live {
@@ -90,14 +95,28 @@ fn each_thing_is_asked_for_once() {
     let live = live(machine());
     let reference: ImageReference = format!("{}/team/app:v1", server.host()).parse().unwrap();
     let platforms = ["amd64", "arm64", "s390x"].map(|arch| Platform::new("linux", arch, ""));
-    let asked = platforms.iter().cycle().take(30).map(|platform| live.image(&reference, platform));
+    let asked = platforms
+        .iter()
+        .cycle()
+        .take(30)
+        .map(|platform| live.image(&reference, platform));
     for answer in run(futures_util::future::join_all(asked)) {
         let image = answer.unwrap();
-        assert_eq!((image.digest, image.config.env), (Digest::sha256(&manifest()), vec!["A=b".to_owned()]));
+        assert_eq!(
+            (image.digest, image.config.env),
+            (Digest::sha256(&manifest()), vec!["A=b".to_owned()])
+        );
     }
-    let targets: Vec<String> = server.asked().into_iter().map(|asked| asked.target).collect();
+    let targets: Vec<String> = server
+        .asked()
+        .into_iter()
+        .map(|asked| asked.target)
+        .collect();
     assert_eq!(targets.len(), 2, "{targets:?}");
-    assert!(live.made(&Digest::sha256(&manifest()).to_string()).is_some());
+    assert!(
+        live.made(&Digest::sha256(&manifest()).to_string())
+            .is_some()
+    );
 }
 
 #[test]
@@ -113,7 +132,12 @@ fn a_mirror_goes_first_and_gets_no_login_of_the_registry() {
         image(&live(machine), &reference).unwrap();
         assert_eq!(origin.asked().len() - before, asked_there);
         assert!(!mirror.asked().is_empty());
-        assert!(mirror.asked().iter().all(|asked| asked.authorization().is_none()));
+        assert!(
+            mirror
+                .asked()
+                .iter()
+                .all(|asked| asked.authorization().is_none())
+        );
     }
     // Nor does a mirror that asks for one get it.
     let thief = Server::tls(|_| testing::challenge("Basic realm=\"x\""));
@@ -121,20 +145,38 @@ fn a_mirror_goes_first_and_gets_no_login_of_the_registry() {
         .with_credentials(testing::logins(&[&origin.host()]))
         .mirrored(&origin.host(), &thief.host());
     image(&live(machine), &reference).unwrap();
-    assert!(thief.asked().iter().all(|asked| asked.authorization().is_none()));
+    assert!(
+        thief
+            .asked()
+            .iter()
+            .all(|asked| asked.authorization().is_none())
+    );
 }
 
 #[test]
 fn a_registry_that_asks_for_a_login_again_and_again_is_left() {
     let server = Server::tls(|asked: &Asked| match asked.target.as_str() {
         target if target.starts_with("/token") => ok(r#"{"token":"hunter2"}"#),
-        _ => testing::challenge(format!("Bearer realm=\"https://{}/token\"", asked.headers["host"])),
+        _ => testing::challenge(format!(
+            "Bearer realm=\"https://{}/token\"",
+            asked.headers["host"]
+        )),
     });
     let machine = machine().with_credentials(testing::logins(&[&server.host()]));
-    let text = said(image(&live(machine), &format!("{}/team/app:v1", server.host())));
-    assert!(text.contains("wants credentials") && text.contains("log in again"), "{text}");
+    let text = said(image(
+        &live(machine),
+        &format!("{}/team/app:v1", server.host()),
+    ));
+    assert!(
+        text.contains("wants credentials") && text.contains("log in again"),
+        "{text}"
+    );
     assert!(server.asked().len() <= 4, "{:?}", server.asked().len());
-    let basic = server.asked().iter().filter(|asked| asked.authorization() == Some(BASIC)).count();
+    let basic = server
+        .asked()
+        .iter()
+        .filter(|asked| asked.authorization() == Some(BASIC))
+        .count();
     assert_eq!(basic, 1, "only the token service gets the login");
 }
 
@@ -151,7 +193,10 @@ fn broken_images_are_refused() {
             true => ok(body.clone()),
             false => status(404),
         });
-        let text = said(image(&live(machine()), &format!("{}/team/app:v1", server.host())));
+        let text = said(image(
+            &live(machine()),
+            &format!("{}/team/app:v1", server.host()),
+        ));
         assert!(text.contains(why), "{case}: {text}");
     }
     // The digest is compared, for manifest and config.
@@ -160,7 +205,10 @@ fn broken_images_are_refused() {
         false => ok("{}"),
     });
     let name = format!("{}/team/app", server.host());
-    for reference in [format!("{name}@{}", Digest::sha256(b"other")), format!("{name}:v1")] {
+    for reference in [
+        format!("{name}@{}", Digest::sha256(b"other")),
+        format!("{name}:v1"),
+    ] {
         assert!(said(image(&live(machine()), &reference)).contains("its digest is"));
     }
 }
@@ -177,25 +225,41 @@ fn files_are_hashed_as_they_come() {
         }
         _ => status(404),
     });
-    let file = get(&format!("https://{}/v1/tool?x=1", server.host()), http::Limits::default()).unwrap();
+    let file = get(
+        &format!("https://{}/v1/tool?x=1", server.host()),
+        http::Limits::default(),
+    )
+    .unwrap();
     assert_eq!(file.sha256, Digest::sha256(&body));
     assert_eq!(file.modified.unwrap().as_second(), 784_111_777);
     let mut read = Vec::new();
     use crate::verify::Content as _;
     std::io::Read::read_to_end(&mut file.open().unwrap(), &mut read).unwrap();
     assert_eq!(read, body);
-    assert!(server.asked().iter().all(|asked| asked.authorization().is_none()));
-    let missing = get(&format!("https://{}/none", server.host()), http::Limits::default());
+    assert!(
+        server
+            .asked()
+            .iter()
+            .all(|asked| asked.authorization().is_none())
+    );
+    let missing = get(
+        &format!("https://{}/none", server.host()),
+        http::Limits::default(),
+    );
     assert!(said(missing).contains("no such file"));
 }
 
 /// Answers in two parts: first half of it, then what `second` makes of the request.
 fn halves(second: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> Server {
     let number = AtomicUsize::new(0);
-    Server::tls(move |asked: &Asked| match number.fetch_add(1, Ordering::SeqCst) {
-        0 => Reply::Raw(b"HTTP/1.1 200 OK\r\nETag: \"a\"\r\nContent-Length: 10\r\n\r\n01234".to_vec()),
-        _ => second(asked),
-    })
+    Server::tls(
+        move |asked: &Asked| match number.fetch_add(1, Ordering::SeqCst) {
+            0 => Reply::Raw(
+                b"HTTP/1.1 200 OK\r\nETag: \"a\"\r\nContent-Length: 10\r\n\r\n01234".to_vec(),
+            ),
+            _ => second(asked),
+        },
+    )
 }
 
 #[test]
@@ -203,16 +267,32 @@ fn a_download_goes_on_where_it_broke_off() {
     let rest = |asked: &Asked| {
         assert_eq!(asked.headers["range"], "bytes=5-");
         assert_eq!(asked.headers["if-range"], "\"a\"");
-        Reply::Answer(206, vec![("Content-Range", "bytes 5-9/10".to_owned())], b"56789".to_vec())
+        Reply::Answer(
+            206,
+            vec![("Content-Range", "bytes 5-9/10".to_owned())],
+            b"56789".to_vec(),
+        )
     };
     let whole = |_: &Asked| ok("abcdefghij");
-    let other_part = |_: &Asked| Reply::Answer(206, vec![("Content-Range", "bytes 0-9/10".to_owned())], b"56789".to_vec());
+    let other_part = |_: &Asked| {
+        Reply::Answer(
+            206,
+            vec![("Content-Range", "bytes 0-9/10".to_owned())],
+            b"56789".to_vec(),
+        )
+    };
     let url = |server: &Server| format!("https://{}/f", server.host());
     let resumed = halves(rest);
-    assert_eq!(get(&url(&resumed), http::Limits::default()).unwrap().sha256, Digest::sha256(b"0123456789"));
+    assert_eq!(
+        get(&url(&resumed), http::Limits::default()).unwrap().sha256,
+        Digest::sha256(b"0123456789")
+    );
     // The file is another one now: all of it, and nothing of the first half.
     let changed = halves(whole);
-    assert_eq!(get(&url(&changed), http::Limits::default()).unwrap().sha256, Digest::sha256(b"abcdefghij"));
+    assert_eq!(
+        get(&url(&changed), http::Limits::default()).unwrap().sha256,
+        Digest::sha256(b"abcdefghij")
+    );
     let wrong = halves(other_part);
     assert!(said(get(&url(&wrong), http::Limits::default())).contains("not asked for"));
 }
@@ -239,18 +319,50 @@ fn hostile_servers_are_left_with_a_reason_and_in_time() {
     };
     type Make = Box<dyn Fn(&Asked) -> Reply + Send + Sync>;
     let cases: Vec<(&str, Make, &str)> = vec![
-        ("endless", Box::new(move |_| endless()), "more than 100000 bytes"),
-        ("slow", Box::new(|_| Reply::Drip(b"HTTP/1.1 200 OK\r\n\r\n".to_vec())), "less than 1000 bytes"),
+        (
+            "endless",
+            Box::new(move |_| endless()),
+            "more than 100000 bytes",
+        ),
+        (
+            "slow",
+            Box::new(|_| Reply::Drip(b"HTTP/1.1 200 OK\r\n\r\n".to_vec())),
+            "less than 1000 bytes",
+        ),
         ("giant headers", Box::new(move |_| headers()), "not HTTP"),
-        ("too short", Box::new(|_| Reply::Raw(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nx".to_vec())), "broke off"),
-        ("no HTTP", Box::new(|_| Reply::Raw(b"SSH-2.0-x\r\n\r\n".to_vec())), "not HTTP"),
-        ("loop", Box::new(|_| redirect("/again")), "redirects without end"),
+        (
+            "too short",
+            Box::new(|_| Reply::Raw(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nx".to_vec())),
+            "broke off",
+        ),
+        (
+            "no HTTP",
+            Box::new(|_| Reply::Raw(b"SSH-2.0-x\r\n\r\n".to_vec())),
+            "not HTTP",
+        ),
+        (
+            "loop",
+            Box::new(|_| redirect("/again")),
+            "redirects without end",
+        ),
         ("no address", Box::new(|_| status(302)), "not https"),
-        ("login", Box::new(|_| testing::challenge("Basic realm=\"x\"")), "not give it to everybody"),
-        ("busy", Box::new(|_| Reply::Answer(429, vec![("Retry-After", "9999".to_owned())], vec![])), "limits the rate"),
+        (
+            "login",
+            Box::new(|_| testing::challenge("Basic realm=\"x\"")),
+            "not give it to everybody",
+        ),
+        (
+            "busy",
+            Box::new(|_| Reply::Answer(429, vec![("Retry-After", "9999".to_owned())], vec![])),
+            "limits the rate",
+        ),
         ("broken", Box::new(|_| status(500)), "status 500"),
         ("teapot", Box::new(|_| status(418)), "status 418"),
-        ("gone", Box::new(|_| Reply::Raw(Vec::new())), "closed the connection"),
+        (
+            "gone",
+            Box::new(|_| Reply::Raw(Vec::new())),
+            "closed the connection",
+        ),
     ];
     for (case, make, why) in cases {
         let server = Server::tls(make);
@@ -258,8 +370,16 @@ fn hostile_servers_are_left_with_a_reason_and_in_time() {
         let url = format!("https://{}/f?signed=secret", server.host());
         let text = said(get(&url, limits()));
         assert!(text.contains(why), "{case}: {text}");
-        assert!(start.elapsed() < Duration::from_secs(15), "{case}: {:?}", start.elapsed());
-        assert!(server.asked().len() <= 12, "{case}: {}", server.asked().len());
+        assert!(
+            start.elapsed() < Duration::from_secs(15),
+            "{case}: {:?}",
+            start.elapsed()
+        );
+        assert!(
+            server.asked().len() <= 12,
+            "{case}: {}",
+            server.asked().len()
+        );
         let small = said(http::small(&client().transport, &url, 100));
         assert!(!small.is_empty(), "{case}");
     }
@@ -270,13 +390,24 @@ fn tls_is_not_given_up() {
     let plain = Server::plain(|_| ok("x"));
     let away = format!("http://{}/f?signed=secret", plain.host());
     let to_plain = Server::tls(move |_| redirect(away.clone()));
-    let text = said(get(&format!("https://{}/f", to_plain.host()), http::Limits::default()));
+    let text = said(get(
+        &format!("https://{}/f", to_plain.host()),
+        http::Limits::default(),
+    ));
     assert!(text.contains("not https"), "{text}");
     assert!(plain.asked().is_empty());
     // Asked for in plain, it is plain; and `https` means a certificate, on loopback too.
-    get(&format!("http://{}/f", plain.host()), http::Limits::default()).unwrap();
+    get(
+        &format!("http://{}/f", plain.host()),
+        http::Limits::default(),
+    )
+    .unwrap();
     let tls = Server::tls(|_| ok("x"));
-    let strangers = registry::Client::new(Options { roots: None, ..testing::options() }).unwrap();
+    let strangers = registry::Client::new(Options {
+        roots: None,
+        ..testing::options()
+    })
+    .unwrap();
     let url = format!("https://{}/f", tls.host());
     let text = said(http::small(&strangers.transport, &url, 10));
     assert!(text.contains("TLS with"), "{text}");
@@ -289,7 +420,12 @@ fn a_file_that_changed_is_not_checked_for_another() {
     let url = format!("https://{}/f", server.host());
     let text = said(run(live.digests(&url, &Digest::sha256(b"old"))));
     assert!(text.contains("now serves"), "{text}");
-    assert_eq!(run(live.digests(&url, &Digest::sha256(b"new"))).unwrap().len(), 2);
+    assert_eq!(
+        run(live.digests(&url, &Digest::sha256(b"new")))
+            .unwrap()
+            .len(),
+        2
+    );
     assert_eq!(server.asked().len(), 1);
 }
 
@@ -297,25 +433,56 @@ fn a_file_that_changed_is_not_checked_for_another() {
 fn repository(folder: &std::path::Path) -> Option<(std::process::Child, String)> {
     let git = |words: &[&str]| {
         let done = std::process::Command::new("git")
-            .args(["-c", "user.name=a", "-c", "user.email=a@example.com", "-c", "commit.gpgsign=false"])
+            .args([
+                "-c",
+                "user.name=a",
+                "-c",
+                "user.email=a@example.com",
+                "-c",
+                "commit.gpgsign=false",
+            ])
             .args(words)
             .current_dir(folder)
             .env("GIT_CONFIG_GLOBAL", "/dev/null")
             .output()
             .unwrap();
-        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        assert!(
+            done.status.success(),
+            "{}",
+            String::from_utf8_lossy(&done.stderr)
+        );
         String::from_utf8(done.stdout).unwrap().trim().to_owned()
     };
     git(&["init", "--quiet", "--initial-branch=main", "app.git"]);
     for number in 0..20 {
-        git(&["-C", "app.git", "commit", "--quiet", "--allow-empty", "-m", &format!("commit {number}")]);
+        git(&[
+            "-C",
+            "app.git",
+            "commit",
+            "--quiet",
+            "--allow-empty",
+            "-m",
+            &format!("commit {number}"),
+        ]);
     }
     git(&["-C", "app.git", "tag", "-a", "v1", "-m", "one"]);
     git(&["-C", "app.git", "branch", "topic", "HEAD~3"]);
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
     let daemon = std::process::Command::new("git")
-        .args(["daemon", "--reuseaddr", "--export-all", "--listen=127.0.0.1"])
-        .args([format!("--port={port}"), format!("--base-path={}", folder.display())])
+        .args([
+            "daemon",
+            "--reuseaddr",
+            "--export-all",
+            "--listen=127.0.0.1",
+        ])
+        .args([
+            format!("--port={port}"),
+            format!("--base-path={}", folder.display()),
+        ])
         .stderr(std::process::Stdio::null())
         .spawn()
         .ok()?;
@@ -360,7 +527,10 @@ fn git_references_are_resolved_without_a_clone() {
     assert!(of_branch.tags.is_empty() && of_branch.commit.is_some());
     assert!(said(run(live.git(&source("none")))).contains("no branch or tag"));
     for bad in ["file:///etc", "ext::sh -c true", "--upload-pack=x", "/tmp"] {
-        let source = GitSource { remote: bad.to_owned(), ..GitSource::default() };
+        let source = GitSource {
+            remote: bad.to_owned(),
+            ..GitSource::default()
+        };
         said(run(live.git(&source)));
     }
     daemon.kill().unwrap();
