@@ -11,6 +11,7 @@ use crate::{
         testing::*,
         *,
     },
+    verify::cosign,
 };
 
 const BUNDLE: &str = media_type::BUNDLE;
@@ -253,6 +254,48 @@ fn a_broken_artifact_hides_no_good_one() {
     let found = store.collect().unwrap();
     assert_eq!(found.signatures, [bundle(b"good")]);
     assert_eq!(found.skipped.len(), 5, "{:#?}", found.skipped);
+}
+
+#[test]
+fn an_attestation_under_a_tag_becomes_a_bundle() {
+    let mut store = Store::default();
+    let envelope =
+        br#"{"payload":"e30=","payloadType":"x","signatures":[{"keyid":"","sig":"AA=="}]}"#;
+    let layer = |store: &mut Store, bytes: &[u8], annotations: Value| json!({"mediaType": cosign::ENVELOPE_TYPE, "digest": store.blob(bytes), "size": bytes.len(), "annotations": annotations});
+    let layers = [
+        layer(&mut store, envelope, json!({})),
+        layer(&mut store, b"no JSON", json!({})),
+        layer(
+            &mut store,
+            b"{}",
+            json!({"dev.sigstore.cosign/certificate": "no PEM"}),
+        ),
+        layer(
+            &mut store,
+            b"{ }",
+            json!({"dev.sigstore.cosign/bundle": "{}"}),
+        ),
+    ];
+    let tag = cosign::attestation_tag(&image());
+    store.manifest(Some(&tag), &json!({"layers": layers}));
+    let found = store.collect().unwrap();
+    let [RawSignature::Bundle { json }] = found.signatures.as_slice() else {
+        panic!("{:#?}", found.signatures);
+    };
+    let bundle: Value = serde_json::from_slice(json).unwrap();
+    assert_eq!(bundle["mediaType"], BUNDLE);
+    assert_eq!(
+        bundle["dsseEnvelope"],
+        serde_json::from_slice::<Value>(envelope).unwrap()
+    );
+    assert_eq!(found.skipped.len(), 3, "{:#?}", found.skipped);
+    for (skipped, why) in found
+        .skipped
+        .iter()
+        .zip(["envelope", "certificate", "log entry"])
+    {
+        assert!(skipped.contains(why), "{skipped}");
+    }
 }
 
 #[test]
