@@ -440,11 +440,11 @@ mod tests {
             ("count", idx, |bytes| bytes[8 + 255 * 4] = 0xff, "malformed"),
             ("cut names", idx, |bytes| bytes.truncate(1100), "malformed"),
             ("empty", idx, Vec::clear, "malformed"),
-            // The last offsets are those of the commit, whose id is the third of five.
+            // Of the commit, whose id is the fourth of five.
             (
                 "far offset",
                 idx,
-                |bytes| bytes[8 + 1024 + 5 * 24 + 2 * 4] = 0x80,
+                |bytes| bytes[8 + 1024 + 5 * 24 + 3 * 4] = 0x80,
                 "malformed",
             ),
             ("cut", pack, |bytes| bytes.truncate(AT + 100), ""),

@@ -16,7 +16,7 @@
 use jiff::Timestamp;
 use sha1_checked::{CollisionResult, Digest as _};
 
-use super::{Failure, Signer, gitsign, openpgp, shown, sigstore, ssh};
+use super::{Failure, Signer, gitsign, openpgp, shown, sigstore, ssh, stream::hex};
 
 /// The kind's name in `Dockerfile.evidence` and in reports.
 pub const KIND: &str = "git";
@@ -206,18 +206,10 @@ impl Format {
         }
         let header = format!("{kind} {}\0", bytes.len());
         match self {
-            Self::Sha1 => {
-                let mut hasher = sha1_checked::Sha1::new();
-                hasher.update(header.as_bytes());
-                hasher.update(bytes);
-                match hasher.try_finalize() {
-                    CollisionResult::Ok(hash) => Ok(hex(&hash)),
-                    _ => Err(Failure::Weak {
-                        what: "object",
-                        why: format!("this {kind} is one of two made to have the same SHA-1"),
-                    }),
-                }
-            }
+            Self::Sha1 => sha1(&[header.as_bytes(), bytes]).ok_or_else(|| Failure::Weak {
+                what: "object",
+                why: format!("this {kind} is one of two made to have the same SHA-1"),
+            }),
             Self::Sha256 => {
                 let hasher = sha2::Sha256::new_with_prefix(header.as_bytes());
                 Ok(hex(&hasher.chain_update(bytes).finalize()))
@@ -237,8 +229,16 @@ impl Format {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+/// The SHA-1 of `parts`, one after the other; none if they were made to have the same as something else.
+pub(super) fn sha1(parts: &[&[u8]]) -> Option<String> {
+    let mut hasher = sha1_checked::Sha1::new();
+    for part in parts {
+        hasher.update(part);
+    }
+    match hasher.try_finalize() {
+        CollisionResult::Ok(hash) => Some(hex(&hash)),
+        _ => None,
+    }
 }
 
 /// A signature with the bytes it is over.

@@ -176,13 +176,14 @@ impl Instance {
         let payload = serde_json::to_vec(statement)?;
         let head = format!("DSSEv1 {} {STATEMENT} {} ", STATEMENT.len(), payload.len());
         let signed = self.sign(&[head.as_bytes(), &payload].concat(), Some(&payload))?;
+        let envelope: Value = serde_json::from_slice(&envelope(&payload, &signed.signature)?)?;
         Ok(serde_json::to_vec(&json!({
             "mediaType": BUNDLE,
             "verificationMaterial": {
                 "certificate": { "rawBytes": b64(&signed.certificate) },
                 "tlogEntries": [self.entry(&signed)?],
             },
-            "dsseEnvelope": signed.envelope(&payload),
+            "dsseEnvelope": envelope,
         }))?)
     }
 
@@ -193,7 +194,7 @@ impl Instance {
         let signed = self.sign(&[head.as_bytes(), &payload].concat(), Some(&payload))?;
         let mut annotations = self.annotations(&signed)?;
         annotations["dev.cosignproject.cosign/signature"] = "".into();
-        Ok((serde_json::to_vec(&signed.envelope(&payload))?, annotations))
+        Ok((envelope(&payload, &signed.signature)?, annotations))
     }
 
     /// A signature over `payload` as cosign before version 3 attaches it: the annotations of the layer.
@@ -219,7 +220,7 @@ impl Instance {
             Some(payload) => (
                 "dsse",
                 json!({
-                    "envelopeHash": { "algorithm": "sha256", "value": "00".repeat(32) },
+                    "envelopeHash": { "algorithm": "sha256", "value": hex(&sha256(&envelope(payload, &signature)?)) },
                     "payloadHash": { "algorithm": "sha256", "value": hex(&sha256(payload)) },
                     "signatures": [{ "signature": b64(&signature), "verifier": verifier }],
                 }),
@@ -249,8 +250,12 @@ impl Instance {
         let mut extensions = leaf();
         let name = tlv(0x30, &[&tlv(0x86, &[IDENTITY.as_bytes()])]);
         extensions.push(extension("2.5.29.17", true, &name));
-        for (number, text) in [(8, ISSUER), (12, SOURCE), (14, REF)] {
-            let text = tlv(0x0c, &[text.as_bytes()]);
+        // The first is what the eighth was before, without an encoding of its own.
+        for (number, text) in [(1, ISSUER), (8, ISSUER), (12, SOURCE), (14, REF)] {
+            let text = match number {
+                1 => text.as_bytes().to_vec(),
+                _ => tlv(0x0c, &[text.as_bytes()]),
+            };
             extensions.push(extension(
                 &format!("1.3.6.1.4.1.57264.1.{number}"),
                 false,
@@ -329,14 +334,13 @@ impl Instance {
     }
 }
 
-impl Signed {
-    fn envelope(&self, payload: &[u8]) -> Value {
-        json!({
-            "payloadType": STATEMENT,
-            "payload": b64(payload),
-            "signatures": [{ "sig": b64(&self.signature) }],
-        })
-    }
+/// A DSSE envelope.
+fn envelope(payload: &[u8], signature: &[u8]) -> Result<Vec<u8>> {
+    Ok(serde_json::to_vec(&json!({
+        "payloadType": STATEMENT,
+        "payload": b64(payload),
+        "signatures": [{ "sig": b64(signature) }],
+    }))?)
 }
 
 /// cosign's statement that an image is signed, or SLSA provenance of it.

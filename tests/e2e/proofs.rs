@@ -116,7 +116,7 @@ pub const TESTS: &[Test] = &[
     }),
     ("git_tag_by_identity", |case| {
         let key = ["gitsign", "root.json", &identity("")];
-        git(case, key, "v1", ["gitsign", "good.tag"])
+        git(case, key, "v4", ["gitsign", "good.tag"])
     }),
     ("git_commit_by_identity", git_commit),
 ];
@@ -342,6 +342,8 @@ fn git_policy(case: &Case, key: [&str; 3], url: &str, signed: &str) -> Result<St
 
 /// A signed tag.
 fn git(case: &Case, key: [&str; 3], tag: &str, object: [&str; 2]) -> Result<()> {
+    // BuildKit keeps what it fetched by name and commit, whatever the repository: no two tests use a name twice.
+    let other = format!("{tag}-too");
     let url = repository(
         case,
         &[
@@ -349,7 +351,7 @@ fn git(case: &Case, key: [&str; 3], tag: &str, object: [&str; 2]) -> Result<()> 
             (&format!("refs/tags/{tag}"), "tag", object),
             // One that is not signed, and one that is, under another name.
             ("refs/tags/unsigned", "tag", ["git", "unsigned.tag"]),
-            ("refs/tags/v3", "tag", object),
+            (&format!("refs/tags/{other}"), "tag", object),
         ],
     )?;
     let start = git_policy(case, key, &url, "tag")?;
@@ -358,10 +360,14 @@ fn git(case: &Case, key: [&str; 3], tag: &str, object: [&str; 2]) -> Result<()> 
         .run()?
         .executed()?;
     assert_eq!(case.read("out/source/file")?, "one\n");
-    for bad in ["unsigned", "v3", "main"] {
+    for (bad, why) in [
+        ("unsigned", "not signed"),
+        (&other, "the name in the tag object"),
+        ("main", "no tag object"),
+    ] {
         case.build(&format!("{start}#{bad} /source\n{EXECUTE}\n"))?
             .run()?
-            .refused("ADD", &[&url])?;
+            .refused("ADD", &[&url, why])?;
     }
     Ok(())
 }
