@@ -14,6 +14,7 @@ mod graph;
 mod hostile;
 mod places;
 mod proofs;
+mod replay;
 mod signatures;
 mod steps;
 mod stock;
@@ -40,6 +41,7 @@ const GROUPS: &[(&str, &[Test])] = &[
     ("places", places::TESTS),
     ("fetches", fetches::TESTS),
     ("steps", steps::TESTS),
+    ("replay", replay::TESTS),
     ("contexts", contexts::TESTS),
     ("drop_in", drop_in::TESTS),
     ("hostile", hostile::TESTS),
