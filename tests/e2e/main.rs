@@ -16,6 +16,7 @@ mod image_proofs;
 mod instance;
 mod places;
 mod proofs;
+mod replay;
 mod signatures;
 mod steps;
 mod stock;
@@ -43,6 +44,7 @@ const GROUPS: &[(&str, &[Test])] = &[
     ("places", places::TESTS),
     ("fetches", fetches::TESTS),
     ("steps", steps::TESTS),
+    ("replay", replay::TESTS),
     ("contexts", contexts::TESTS),
     ("drop_in", drop_in::TESTS),
     ("hostile", hostile::TESTS),
