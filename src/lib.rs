@@ -22,4 +22,5 @@ pub mod reference;
 pub mod report;
 pub mod resolve;
 pub mod rewrite;
+pub mod shell;
 pub mod verify;
