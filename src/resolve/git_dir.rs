@@ -61,7 +61,8 @@ pub fn read(bytes: &[u8]) -> Result<Result<Objects, String>, String> {
     }
 }
 
-fn objects(git: &Path, commit: &str, reference: &str) -> io::Result<Objects> {
+/// The commit `commit` and the tags from `reference` to it, out of the git folder `git`.
+pub(super) fn objects(git: &Path, commit: &str, reference: &str) -> io::Result<Objects> {
     let mut found = Objects::default();
     let name = reference.strip_prefix("refs/tags/").unwrap_or(reference);
     let mut next = tag_target(git, name)?;

@@ -76,7 +76,7 @@ pub struct Collected {
 /// Any [`Cause`] that says nothing about what the repository has: no connection, no access, a failing registry. That
 /// there are no signatures is no error.
 pub fn collect(
-    client: &mut Client,
+    client: &Client,
     repository: &Repository,
     digest: &Digest,
 ) -> Result<Collected, Error> {
@@ -110,7 +110,7 @@ pub fn collect(
 }
 
 struct Gatherer<'a> {
-    client: &'a mut Client,
+    client: &'a Client,
     repository: &'a Repository,
     /// Layers already taken: digest and signature.
     seen: BTreeSet<(Digest, Option<String>)>,

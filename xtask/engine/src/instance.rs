@@ -42,7 +42,7 @@ pub(crate) struct Instance {
 }
 
 /// The folder of all roots and engines: `$VERIFIED_ENGINE_DIR`, or in the user's or the machine's cache.
-fn cache() -> PathBuf {
+pub(crate) fn cache() -> PathBuf {
     let folder = |name| {
         env::var_os(name)
             .filter(|value| !value.is_empty())
