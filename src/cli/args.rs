@@ -203,6 +203,20 @@ pub enum Step {
         /// The file to write.
         out: PathBuf,
     },
+    /// Make the folder that a replayed step gets: its recording, and the bodies of it, checked.
+    ReplayStore {
+        /// The recording.
+        recording: PathBuf,
+        /// The folder of bodies.
+        store: PathBuf,
+        /// The folder to fill.
+        out: PathBuf,
+    },
+    /// Make a folder that every user may write to.
+    ReplayFolder {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// Read the objects of a commit and of a tag that names it.
     GitObjects {
         /// The folder with `.git`.

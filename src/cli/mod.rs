@@ -19,7 +19,10 @@ use std::{
 
 use clap::Parser;
 
-use crate::resolve::{bytes, git_dir, step};
+use crate::{
+    replay,
+    resolve::{bytes, git_dir, step},
+};
 use args::{Cli, Command, Step, When};
 
 /// Why a command could not run: what it was about, and what is wrong.
@@ -82,6 +85,12 @@ pub fn main() -> ExitCode {
             Step::Digests { file, out } => step::digests(file, out),
             Step::FetchSignatures { reference, out } => step::fetch_signatures(reference, out),
             Step::CheckSignatures { file, request, out } => bytes::run(file, request, out),
+            Step::ReplayStore {
+                recording,
+                store,
+                out,
+            } => replay::store::import(recording, store, out),
+            Step::ReplayFolder { folder } => replay::store::folder(folder),
             Step::GitObjects {
                 folder,
                 commit,

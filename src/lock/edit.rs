@@ -1,12 +1,18 @@
 //! A lock's text, and changing an existing one by as little as possible: comments stay, and an entry that did not change stays as
 //! it was written.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{
+    collections::BTreeMap,
+    fmt::{self, Write as _},
+};
 
 use toml_edit::{Array, DocumentMut, Item, Table, Value};
 
 use super::{Entry, Key, Lock};
-use crate::digest::Digest;
+use crate::{
+    digest::Digest,
+    replay::{self, record::Recording},
+};
 
 /// How a new file begins.
 pub(super) const HEAD: &str = "# Written by `verified-dockerfile lock`, for review: what each fetch is fixed to.\nversion = 1\n";
@@ -16,7 +22,7 @@ impl Lock {
     /// above it. What is neither above nor in an entry that is gone, stays.
     #[must_use]
     pub fn render(&self, old: &str) -> String {
-        let (head, mut blocks) = split(old);
+        let (head, mut blocks, mut runs) = split(old);
         let mut text = match head.trim_end() {
             "" => HEAD.to_owned(),
             head => format!("{head}\n"),
@@ -31,6 +37,14 @@ impl Lock {
             };
             // An empty line between two entries lets branches that add others merge.
             let _ = write!(text, "\n{}\n", block.trim_matches('\n'));
+        }
+        for (step, recording) in &self.runs {
+            match runs.remove(step) {
+                Some((before, block)) if before == *recording => {
+                    let _ = write!(text, "\n{}\n", block.trim_matches('\n'));
+                }
+                _ => text.push_str(&Shown(recording).to_string()),
+            }
         }
         text
     }
@@ -119,10 +133,20 @@ fn set(table: &mut Table, key: &str, value: Option<Value>) {
     }
 }
 
+/// A recording as a new one is written.
+struct Shown<'a>(&'a Recording);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        replay::lock::write(self.0, f)
+    }
+}
+
 type Blocks = BTreeMap<Key, (Entry, String)>;
+type Runs = BTreeMap<Digest, (Recording, String)>;
 
 /// What stands before the first entry, and each entry with the comment lines right above it.
-fn split(text: &str) -> (String, Blocks) {
+fn split(text: &str) -> (String, Blocks, Runs) {
     let lines: Vec<&str> = text.lines().collect();
     let is = |index: usize, start: &str| {
         lines
@@ -131,7 +155,7 @@ fn split(text: &str) -> (String, Blocks) {
     };
     let mut starts: Vec<usize> = Vec::new();
     for index in 0..lines.len() {
-        // No value of a lock has a line break, so this is a header.
+        // A header, or a line of a command; that one's entry cannot be read then, and is written anew.
         if is(index, "[[") {
             let mut start = index;
             while let Some(above) = start.checked_sub(1).filter(|above| is(*above, "#")) {
@@ -142,18 +166,21 @@ fn split(text: &str) -> (String, Blocks) {
     }
     let part = |from: usize, to: usize| lines.get(from..to).unwrap_or_default().join("\n");
     let head = part(0, starts.first().copied().unwrap_or(lines.len()));
-    let mut blocks = BTreeMap::new();
+    let (mut blocks, mut runs) = (Blocks::new(), Runs::new());
     for (number, start) in starts.iter().enumerate() {
         let next = starts.get(number.saturating_add(1));
         let block = part(*start, next.copied().unwrap_or(lines.len()));
         let alone = format!("version = 1\n{block}\n");
-        if let Ok(lock) = Lock::parse(alone.as_bytes(), "the lock")
-            && let Some((key, entry)) = lock.entries().next()
-        {
+        let Ok(mut lock) = Lock::parse(alone.as_bytes(), "the lock") else {
+            continue;
+        };
+        if let Some((step, recording)) = lock.runs.pop_first() {
+            runs.insert(step, (recording, block));
+        } else if let Some((key, entry)) = lock.entries().next() {
             blocks.insert(key, (entry, block));
         }
     }
-    (head, blocks)
+    (head, blocks, runs)
 }
 
 #[cfg(test)]
@@ -188,6 +215,17 @@ verified-by = ["old"]   # a person
                 .map(|name| Digest::sha256(name.as_bytes()))
                 .collect(),
         }
+    }
+
+    #[test]
+    fn recordings_stay_with_their_comments() {
+        let run = "\n# once a year\n[[run]]\nstep = \"sha256:0000000000000000000000000000000000000000000000000000000000000004\"\ncommand = \"true\"\nrequests = []\n";
+        let old = format!("{OLD}{run}");
+        let mut lock = Lock::parse(old.as_bytes(), "x").unwrap();
+        assert_eq!(lock.render(&old), old);
+        assert!(lock.render("").contains("command = \"true\""));
+        lock.runs.clear();
+        assert_eq!(lock.render(&old), OLD);
     }
 
     #[test]

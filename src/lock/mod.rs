@@ -22,6 +22,7 @@ use crate::{
         url,
     },
     reference::ImageReference,
+    replay::{self, record::Recording},
 };
 
 mod atomic;
@@ -43,6 +44,7 @@ pub struct Lock {
     images: BTreeMap<(ImageReference, Option<String>), Locked>,
     http: BTreeMap<String, Locked>,
     git: BTreeMap<(String, String), LockedCommit>,
+    runs: BTreeMap<Digest, Recording>,
 }
 
 /// What a git reference is fixed to.
@@ -96,7 +98,7 @@ impl Lock {
         let source = Source::new(bytes, file)?;
         let document = source.document("lock")?;
         let top = Table::top(&source, document.as_table());
-        top.only(&["version", "image", "http", "git"], &[])?;
+        top.only(&["version", "image", "http", "git", "run"], &[])?;
         let mut lock = Self::default();
         for table in top.tables("image")? {
             table.only(
@@ -153,7 +155,24 @@ impl Lock {
                 return Err(twice(&table, span));
             }
         }
+        lock.runs = replay::lock::read(&top)?;
         Ok(lock)
+    }
+
+    /// What the step `step` was given when it was recorded.
+    #[must_use]
+    pub fn run(&self, step: &Digest) -> Option<&Recording> {
+        self.runs.get(step)
+    }
+
+    /// All that steps were given.
+    pub fn runs(&self) -> impl Iterator<Item = &Recording> {
+        self.runs.values()
+    }
+
+    /// Fixes what a step is given, and gives what it was given before.
+    pub fn set_run(&mut self, recording: Recording) -> Option<Recording> {
+        self.runs.insert(recording.step.clone(), recording)
     }
 
     /// What `reference` is fixed to, for `platform` (`linux/amd64`, `linux/arm/v7`) if the lock tells platforms apart.
@@ -324,6 +343,9 @@ impl fmt::Display for Lock {
         f.write_str(edit::HEAD)?;
         for (key, entry) in self.entries() {
             write!(f, "\n{}", edit::block(&key, &entry))?;
+        }
+        for recording in self.runs.values() {
+            replay::lock::write(recording, f)?;
         }
         Ok(())
     }

@@ -292,6 +292,7 @@ fn needed(asked: &[Asked]) -> Duration {
                 continue;
             }
             ("manifests", name) if name.ends_with(".sig") => "signature",
+            ("manifests", name) if name.ends_with(".att") => "attestation",
             ("manifests", name) if name.starts_with("sha256-") => "referrers",
             ("referrers", _) => "referrers",
             ("manifests", _) => "image",
@@ -310,7 +311,8 @@ fn needed(asked: &[Asked]) -> Duration {
     };
     let chain = |(image, first): (&String, &Duration)| {
         let by_manifest = of(image, "image").max(of(image, "signature")) + of(image, "blob");
-        *first + by_manifest.max(of(image, "referrers"))
+        let beside = of(image, "referrers").max(of(image, "attestation"));
+        *first + by_manifest.max(beside)
     };
     let longest = first.iter().map(chain).max().unwrap_or_default();
     println!(

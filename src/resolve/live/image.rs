@@ -131,13 +131,14 @@ impl Live {
         digest: &Digest,
     ) -> Result<Vec<Proof>, ResolveError> {
         let make = async || {
-            let (one, other) = futures_util::future::try_join(
+            let (signed, attested, referring) = futures_util::future::try_join3(
                 self.part(reference, digest, signatures::tagged),
+                self.part(reference, digest, signatures::attested),
                 self.part(reference, digest, signatures::referring),
             )
             .await?;
             let mut proofs: Vec<Proof> = Vec::new();
-            for found in one.into_iter().chain(other) {
+            for found in signed.into_iter().chain(attested).chain(referring) {
                 if !proofs.contains(&found) {
                     proofs.push(found);
                 }

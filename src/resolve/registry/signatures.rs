@@ -3,9 +3,10 @@
 //! Nothing is verified here. What is returned is what some push access left in the repository; each
 //! signature speaks for itself when the caller verifies it against a key and the digest.
 //!
-//! Three places are read:
+//! Four places are read:
 //! * the tag `sha256-<hex>.sig`: an image whose layers are simple-signing payloads, with the signature and
 //!   its certificate as annotations (cosign's `specs/SIGNATURE_SPEC.md`);
+//! * the tag `sha256-<hex>.att`: the same of DSSE envelopes, which become bundles (cosign's `specs/ATTESTATION_SPEC.md`);
 //! * the referrers API, or its fallback tag `sha256-<hex>`: artifacts with one Sigstore bundle each
 //!   (cosign's `specs/BUNDLE_SPEC.md`);
 //! * there too, artifacts in the layout of the first, and Notary v2 envelopes.
@@ -13,7 +14,10 @@
 use std::collections::BTreeSet;
 
 use super::{Cause, Client, Descriptor, Document, Error, Reference, Repository, media_type};
-use crate::{digest::Digest, verify::notation};
+use crate::{
+    digest::Digest,
+    verify::{cosign, notation},
+};
 
 /// The most signatures that are taken of one image.
 pub const MAX_SIGNATURES: usize = 64;
@@ -77,12 +81,14 @@ pub fn collect(
     digest: &Digest,
 ) -> Result<Collected, Error> {
     let mut gatherer = Gatherer::new(client, repository);
-    gatherer.tagged(digest)?;
+    gatherer.tagged(cosign::tag(digest))?;
+    gatherer.tagged(cosign::attestation_tag(digest))?;
     gatherer.referring(digest)?;
     Ok(gatherer.found)
 }
 
-/// Those under cosign's tag alone; with [`referring`], which may be asked at the same time, it is what [`collect`] gives.
+/// Those under cosign's tag for signatures alone; with [`attested`] and [`referring`], which may be asked at the same time, it is what
+/// [`collect`] gives.
 ///
 /// # Errors
 /// As [`collect`].
@@ -92,7 +98,21 @@ pub fn tagged(
     digest: &Digest,
 ) -> Result<Collected, Error> {
     let mut gatherer = Gatherer::new(client, repository);
-    gatherer.tagged(digest)?;
+    gatherer.tagged(cosign::tag(digest))?;
+    Ok(gatherer.found)
+}
+
+/// Those under cosign's tag for attestations.
+///
+/// # Errors
+/// As [`collect`].
+pub fn attested(
+    client: &Client,
+    repository: &Repository,
+    digest: &Digest,
+) -> Result<Collected, Error> {
+    let mut gatherer = Gatherer::new(client, repository);
+    gatherer.tagged(cosign::attestation_tag(digest))?;
     Ok(gatherer.found)
 }
 
@@ -134,8 +154,7 @@ impl<'a> Gatherer<'a> {
 }
 
 impl Gatherer<'_> {
-    fn tagged(&mut self, digest: &Digest) -> Result<(), Error> {
-        let tag = format!("{}-{}.sig", digest.algorithm().name(), digest.hex());
+    fn tagged(&mut self, tag: String) -> Result<(), Error> {
         match self.client.manifest(self.repository, &Reference::Tag(tag)) {
             Ok(manifest) => self.layers(manifest.document),
             Err(error) if error.is_not_found() => Ok(()),
@@ -228,7 +247,8 @@ impl Gatherer<'_> {
         for layer in document.layers {
             let simple = layer.media_type == media_type::SIMPLE_SIGNING;
             let envelope = notation::Proof::new(&layer.media_type, Vec::new()).is_some();
-            if !simple && !envelope && !is_bundle(&layer.media_type) {
+            let attestation = layer.media_type == cosign::ENVELOPE_TYPE;
+            if !simple && !envelope && !attestation && !is_bundle(&layer.media_type) {
                 continue;
             }
             if self.full(0) {
@@ -264,6 +284,23 @@ impl Gatherer<'_> {
                     Some(envelope) => RawSignature::Notation(envelope),
                     None => continue,
                 },
+                _ if attestation => {
+                    let parts = [
+                        take("certificate"),
+                        take("bundle"),
+                        take("rfc3161timestamp"),
+                    ];
+                    let [certificate, log, stamp] = parts.each_ref().map(Option::as_deref);
+                    match cosign::attestation(&bytes, certificate, log, stamp) {
+                        Ok(json) => RawSignature::Bundle { json },
+                        Err(failure) => {
+                            let skipped =
+                                format!("{} of {}: {failure}", layer.digest, self.repository);
+                            self.found.skipped.push(skipped);
+                            continue;
+                        }
+                    }
+                }
                 _ => RawSignature::Bundle { json: bytes },
             };
             self.bytes = self.bytes.saturating_add(item.size());
