@@ -300,6 +300,8 @@ async fn git(live: &Live, source: &GitSource, commit: &str) -> How {
                     ("SSH", "ssh = \"keys/NAME.pub\"")
                 } else if contains(bytes, b"-----BEGIN PGP SIGNATURE-----") {
                     ("OpenPGP", "openpgp = \"keys/NAME.asc\"")
+                } else if contains(bytes, b"-----BEGIN SIGNED MESSAGE-----") {
+                    ("Sigstore", "issuer = \"\"\nidentity = \"\"")
                 } else {
                     return;
                 };

@@ -163,8 +163,8 @@ pub(super) async fn lock(
     if args.prune && findings.is_empty() {
         changes.prune(&fetched);
     }
-    let made = changes.finish();
-    findings.extend(made.findings);
+    let mut made = changes.finish();
+    findings.extend(std::mem::take(&mut made.findings));
     findings.sort_by_key(|finding| finding.place.as_ref().map(|place| place.first_line));
     let prune = args.prune && findings.is_empty();
     let (lock, evidence) = texts(project, &old, &made, &inputs.evidence, prune);
