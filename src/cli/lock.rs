@@ -64,20 +64,26 @@ pub(super) fn run(args: &LockArgs) -> Result<Clean, CannotRun> {
         .collect::<Result<Vec<_>, _>>()?;
     let progress = Arc::new(Progress::new());
     let live = resolver(args.jobs, Arc::clone(&progress))?;
-    let all = projects
-        .iter()
-        .map(|project| work::lock(project, args, &live));
+    let live = &live;
+    let all = projects.iter().map(|project| async move {
+        let result = work::lock(project, args, live).await?;
+        if !args.check && !args.dry_run {
+            let files = result.files(project);
+            let beside = ["lock", "evidence"].map(|kind| project.path_beside(kind));
+            // Elsewhere: a disk takes its time, and other Dockerfiles' requests go on.
+            tokio::task::spawn_blocking(move || work::write(&files, &beside))
+                .await
+                .map_err(|error| CannotRun::new(&project.name, error))??;
+        }
+        Ok::<_, CannotRun>(result)
+    });
     // All at once: what is shared is asked for once, and the resolver keeps the limits.
     let at_once = projects.len().max(1);
     let done: Vec<_> = project::runtime()?.block_on(stream::iter(all).buffered(at_once).collect());
     progress.clear();
     let mut results = Vec::new();
     for (project, result) in projects.iter().zip(done) {
-        let result = result?;
-        if !args.check && !args.dry_run {
-            result.write(project)?;
-        }
-        results.push((project, result));
+        results.push((project, result?));
     }
     match args.format {
         Format::Json => print(report::json(&results)?)?,

@@ -84,9 +84,13 @@ const SIGNED: &[(&str, &str)] = &[
 ];
 
 fn policy(case: &Case) -> String {
-    let key = |path: &str| String::from_utf8(testdata(path)).unwrap().trim().to_owned();
+    // The second line of the file is the key.
+    let key = |path: &str| {
+        let text = String::from_utf8(testdata(path)).unwrap();
+        text.lines().nth(1).unwrap().to_owned()
+    };
     format!(
-        "version = 1\n\n[keys.tool]\nminisign = '''{}'''\n\n[keys.list]\nminisign = '''{}'''\n\n\
+        "version = 1\n\n[keys.tool]\nminisign = \"{}\"\n\n[keys.list]\nminisign = \"{}\"\n\n\
          [[http]]\nmatch = \"{}\"\nsigned-by = [\"tool\"]\nsignature = \"*.minisig\"\n\n\
          [[http]]\nmatch = \"{}\"\nsigned-by = [\"list\"]\nchecksums = \"SHA256SUMS\"\nsignature = \"*.minisig\"\n",
         key("minisign/alice.pub"),

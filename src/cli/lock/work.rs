@@ -1,6 +1,9 @@
 //! One Dockerfile: everything that it may fetch, for all platforms, targets and sets of arguments, and its new lock.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
 
 use futures_util::future;
 
@@ -56,27 +59,33 @@ impl Locked {
         }
     }
 
-    /// Writes the files. In between, each lock finds its evidence.
-    pub(super) fn write(&self, project: &Project) -> Result<(), CannotRun> {
-        let write = |kind: &str, text: &str| {
-            let path = project.path_beside(kind);
-            write_atomic(&path, text.as_bytes())
-                .map_err(|error| CannotRun::new(path.display(), error))
-        };
-        for kind in ["lock", "evidence"] {
-            sweep(&project.path_beside(kind));
+    /// The files to write, one after the other: in between, each lock finds its evidence.
+    pub(super) fn files(&self, project: &Project) -> Vec<(PathBuf, String)> {
+        let (lock, evidence) = (project.path_beside("lock"), project.path_beside("evidence"));
+        let mut files = Vec::new();
+        if let Some(text) = &self.evidence {
+            files.push((evidence.clone(), text.both.clone()));
         }
-        if let Some(evidence) = &self.evidence {
-            write("evidence", &evidence.both)?;
+        if let Some(text) = &self.lock {
+            files.push((lock, text.clone()));
         }
-        if let Some(lock) = &self.lock {
-            write("lock", lock)?;
+        if let Some(text) = self.evidence.as_ref().filter(|text| text.new != text.both) {
+            files.push((evidence, text.new.clone()));
         }
-        if let Some(evidence) = self.evidence.as_ref().filter(|text| text.new != text.both) {
-            write("evidence", &evidence.new)?;
-        }
-        Ok(())
+        files
     }
+}
+
+/// Writes them, and clears away what others that were ended have left of them.
+pub(super) fn write(files: &[(PathBuf, String)], beside: &[PathBuf]) -> Result<(), CannotRun> {
+    for path in beside {
+        sweep(path);
+    }
+    for (path, text) in files {
+        write_atomic(path, text.as_bytes())
+            .map_err(|error| CannotRun::new(path.display(), error))?;
+    }
+    Ok(())
 }
 
 pub(super) async fn lock(

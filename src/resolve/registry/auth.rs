@@ -65,8 +65,10 @@ pub struct Credentials {
     logins: BTreeMap<String, Login>,
     store: Option<String>,
     /// What helpers have said, by host; none if they are not to be asked.
-    asked: Option<Arc<Mutex<BTreeMap<String, Option<Login>>>>>,
+    asked: Option<Arc<Mutex<Asked>>>,
 }
+
+type Asked = BTreeMap<String, Option<Login>>;
 
 #[derive(Deserialize)]
 struct Config {

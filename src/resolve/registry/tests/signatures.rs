@@ -78,7 +78,7 @@ impl Store {
     fn collect(self) -> Result<Collected, Error> {
         let server = self.serve();
         let repository = Repository::new(&server.host(), "team/app").unwrap();
-        collect(&mut Client::new(options()).unwrap(), &repository, &image())
+        collect(&Client::new(options()).unwrap(), &repository, &image())
     }
 }
 
@@ -206,7 +206,7 @@ fn a_registry_that_filters_is_asked_for_each_type() {
         Reply::Answer(200, headers, list.to_string().into_bytes())
     });
     let repository = Repository::new(&server.host(), "team/app").unwrap();
-    let found = collect(&mut Client::new(options()).unwrap(), &repository, &image()).unwrap();
+    let found = collect(&Client::new(options()).unwrap(), &repository, &image()).unwrap();
     assert_eq!(found.signatures.len(), 2);
 }
 
@@ -227,7 +227,7 @@ fn registries_without_the_api_have_the_fallback_tag() {
             }
         });
         let repository = Repository::new(&server.host(), "team/app").unwrap();
-        let found = collect(&mut Client::new(options()).unwrap(), &repository, &image()).unwrap();
+        let found = collect(&Client::new(options()).unwrap(), &repository, &image()).unwrap();
         assert_eq!(found.signatures, [bundle(b"{}")], "{missing}");
     }
 }
@@ -366,7 +366,7 @@ fn many_are_bounded() {
     store.referrers(api(), &list);
     let server = store.serve();
     let repository = Repository::new(&server.host(), "team/app").unwrap();
-    let found = collect(&mut Client::new(options()).unwrap(), &repository, &image()).unwrap();
+    let found = collect(&Client::new(options()).unwrap(), &repository, &image()).unwrap();
     assert_eq!((found.signatures.len(), found.skipped.len()), (0, 1));
     // Two tags, and the list.
     assert_eq!(server.asked().len(), 3 + 256);
@@ -394,15 +394,14 @@ fn what_is_not_known_is_an_error() {
                 }
             });
             let repository = Repository::new(&server.host(), "team/app").unwrap();
-            let result = collect(&mut Client::new(options()).unwrap(), &repository, &image());
+            let result = collect(&Client::new(options()).unwrap(), &repository, &image());
             assert!(result.is_err(), "{code} {failing}: {result:?}");
         }
     }
     for garbage in ["<html>", "[]", r#"{"manifests":[7]}"#] {
         let server = Server::plain(move |_| ok(garbage));
         let repository = Repository::new(&server.host(), "team/app").unwrap();
-        let error =
-            collect(&mut Client::new(options()).unwrap(), &repository, &image()).unwrap_err();
+        let error = collect(&Client::new(options()).unwrap(), &repository, &image()).unwrap_err();
         assert!(matches!(error.cause, Cause::Malformed { .. }), "{error}");
     }
 }
