@@ -394,19 +394,11 @@ impl<'s> Parser<'s> {
             (from, to) = split.args;
         }
         // The loop ran at least once.
-<<<<<<< HEAD
         outer.ok_or(ParseError {
             span: whole,
             lines: (first_line, *line),
             kind: ParseErrorKind::NoInstructions,
         })
-=======
-        let Some(node) = outer else {
-            let kind = ParseErrorKind::NoInstructions;
-            return Err(self.error(whole, first_line, kind));
-        };
-        Ok(node)
->>>>>>> dockerfile
     }
 
     fn heredocs(
