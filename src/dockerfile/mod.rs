@@ -15,6 +15,7 @@ pub mod expand;
 pub(crate) mod heredoc;
 mod json;
 mod letters;
+mod newlines;
 mod parser;
 mod pattern;
 #[cfg(test)]
@@ -100,64 +101,71 @@ impl Keyword {
 
     /// The instruction that `text` names, in any case (`strings.ToLower`, which also knows the Kelvin sign).
     fn of(text: &[u8]) -> Self {
-        if !text.is_ascii() {
-            let lowered = text::lower(&text::lossy(text));
-            return if lowered.is_ascii() {
-                Self::of(lowered.as_bytes())
-            } else {
-                Self::Unknown
-            };
-        }
-        let mut buffer = [0; Self::LONGEST];
-        let Some(name) = buffer.get_mut(..text.len()) else {
-            return Self::Unknown;
-        };
-        name.copy_from_slice(text);
-        name.make_ascii_lowercase();
-        match &*name {
-            b"add" => Self::Add,
-            b"arg" => Self::Arg,
-            b"cmd" => Self::Cmd,
-            b"copy" => Self::Copy,
-            b"entrypoint" => Self::Entrypoint,
-            b"env" => Self::Env,
-            b"expose" => Self::Expose,
-            b"from" => Self::From,
-            b"healthcheck" => Self::Healthcheck,
-            b"label" => Self::Label,
-            b"maintainer" => Self::Maintainer,
-            b"onbuild" => Self::Onbuild,
-            b"run" => Self::Run,
-            b"shell" => Self::Shell,
-            b"stopsignal" => Self::Stopsignal,
-            b"user" => Self::User,
-            b"volume" => Self::Volume,
-            b"workdir" => Self::Workdir,
-            _ => Self::Unknown,
+        match Self::upper(text) {
+            Self::Unknown if text.is_ascii() => Self::upper(&text.to_ascii_uppercase()),
+            Self::Unknown => {
+                let lowered = text::lower(&text::lossy(text));
+                Self::upper(&lowered.into_bytes().to_ascii_uppercase())
+            }
+            known => known,
         }
     }
 
-    /// Length of the longest name, HEALTHCHECK.
-    const LONGEST: usize = 11;
+    /// The instruction of that name in upper case.
+    fn upper(text: &[u8]) -> Self {
+        match text {
+            b"ADD" => Self::Add,
+            b"ARG" => Self::Arg,
+            b"CMD" => Self::Cmd,
+            b"COPY" => Self::Copy,
+            b"ENTRYPOINT" => Self::Entrypoint,
+            b"ENV" => Self::Env,
+            b"EXPOSE" => Self::Expose,
+            b"FROM" => Self::From,
+            b"HEALTHCHECK" => Self::Healthcheck,
+            b"LABEL" => Self::Label,
+            b"MAINTAINER" => Self::Maintainer,
+            b"ONBUILD" => Self::Onbuild,
+            b"RUN" => Self::Run,
+            b"SHELL" => Self::Shell,
+            b"STOPSIGNAL" => Self::Stopsignal,
+            b"USER" => Self::User,
+            b"VOLUME" => Self::Volume,
+            b"WORKDIR" => Self::Workdir,
+            _ => Self::Unknown,
+        }
+    }
 }
 
 /// A parsed Dockerfile.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Dockerfile {
-    source: Vec<u8>,
+pub struct Dockerfile<'s> {
+    source: Cow<'s, [u8]>,
     escape: u8,
     directives: Vec<Directive>,
     arena: parser::Arena,
     nodes: Vec<parser::Node>,
 }
 
-impl Dockerfile {
+impl<'s> Dockerfile<'s> {
     /// Parses a file as BuildKit's file-level parser does.
     ///
     /// # Errors
     /// Where that parser refuses the file.
-    pub fn parse(source: &[u8]) -> Result<Self, ParseError> {
+    pub fn parse(source: &'s [u8]) -> Result<Self, ParseError> {
         parser::parse(source)
+    }
+
+    /// The same with a copy of the file, for what outlives it.
+    #[must_use]
+    pub fn into_owned(self) -> Dockerfile<'static> {
+        Dockerfile {
+            source: Cow::Owned(self.source.into_owned()),
+            escape: self.escape,
+            directives: self.directives,
+            arena: self.arena,
+            nodes: self.nodes,
+        }
     }
 
     /// The file as it was given.
@@ -197,7 +205,7 @@ impl Dockerfile {
 /// An instruction of a [`Dockerfile`].
 #[derive(Clone, Copy, Debug)]
 pub struct Instruction<'d> {
-    file: &'d Dockerfile,
+    file: &'d Dockerfile<'d>,
     node: &'d parser::Node,
 }
 
@@ -419,7 +427,9 @@ impl<'d> Instruction<'d> {
     }
 
     /// The text of each word.
-    fn word_texts(&self) -> impl ExactSizeIterator<Item = &'d [u8]> + use<'d> {
+    fn word_texts(
+        &self,
+    ) -> impl ExactSizeIterator<Item = &'d [u8]> + DoubleEndedIterator + use<'d> {
         let text = self.text();
         self.raw_words().iter().map(move |word| word.text(text))
     }

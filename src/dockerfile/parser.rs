@@ -1,11 +1,14 @@
 //! Lines to instructions: continuation, comments, directives, heredocs (BuildKit's `parser/parser.go`).
 
+use std::borrow::Cow;
+
 use memchr::{memchr, memchr_iter};
 
 use super::{
     Dockerfile, Keyword, ParseError, ParseErrorKind, Span,
     directive::{Directive, DirectiveName, Directives, Line, MAX_LINE},
     heredoc,
+    newlines::Newlines,
     text::leading_space,
     words::{self, RawWord, Shape},
 };
@@ -80,7 +83,7 @@ fn small(value: usize) -> u32 {
     u32::try_from(value).unwrap_or(u32::MAX)
 }
 
-pub(super) fn parse(source: &[u8]) -> Result<Dockerfile, ParseError> {
+pub(super) fn parse(source: &[u8]) -> Result<Dockerfile<'_>, ParseError> {
     if source.len() > MAX_FILE {
         return Err(ParseError {
             span: Span::default(),
@@ -91,6 +94,7 @@ pub(super) fn parse(source: &[u8]) -> Result<Dockerfile, ParseError> {
     let mut parser = Parser {
         source,
         has_less_than: memchr(b'<', source).is_some(),
+        newlines: Newlines::new(source),
         at: 0,
         line: 0,
         escape: b'\\',
@@ -111,7 +115,7 @@ pub(super) fn parse(source: &[u8]) -> Result<Dockerfile, ParseError> {
         ..
     } = parser;
     Ok(Dockerfile {
-        source: source.to_vec(),
+        source: Cow::Borrowed(source),
         escape,
         directives: found,
         arena,
@@ -123,6 +127,8 @@ struct Parser<'s> {
     source: &'s [u8],
     /// Without any `<` there are no heredocs.
     has_less_than: bool,
+    /// Those behind `at`.
+    newlines: Newlines<'s>,
     at: usize,
     line: usize,
     escape: u8,
@@ -144,8 +150,8 @@ impl<'s> Parser<'s> {
         if rest.is_empty() {
             return Ok(None);
         }
-        let newline = memchr(b'\n', rest);
-        let len = newline.unwrap_or(rest.len());
+        let newline = self.newlines.next();
+        let len = newline.map_or(rest.len(), |newline| newline - start);
         self.line += 1;
         if len > MAX_LINE {
             let end = start + len;

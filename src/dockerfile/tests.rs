@@ -3,7 +3,7 @@
 
 use super::{command::CommandKind, *};
 
-fn parse(text: &str) -> Dockerfile {
+fn parse(text: &str) -> Dockerfile<'_> {
     let file = Dockerfile::parse(text.as_bytes()).expect("readable");
     assert_eq!(file.print(), text.as_bytes());
     file

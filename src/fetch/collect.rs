@@ -155,7 +155,7 @@ fn default_args(options: &Options, target: &str) -> HashMap<String, String> {
 
 /// A plan in the making.
 pub(super) struct Builder<'a> {
-    pub file: &'a Dockerfile,
+    pub file: &'a Dockerfile<'a>,
     pub stages: &'a Stages<'a>,
     pub options: &'a Options,
     pub configs: &'a Configs,

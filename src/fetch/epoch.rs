@@ -185,7 +185,7 @@ fn only_source<'a>(
                     Err(error) => return Err(error),
                     Ok(Classified::Path) => return refuse("must ADD an HTTP(S) or git source"),
                 };
-                found = Some((command, add, remote, source));
+                found = Some((command, &**add, remote, source));
             }
             _ => return refuse("can only have ARG and one remote ADD"),
         }

@@ -153,7 +153,7 @@ impl<'a> Builder<'a> {
         let refuse = |kind| self.error(site, instruction.span(), kind);
         match kind {
             CommandKind::Copy(copy) => {
-                let Some(from) = &copy.from else {
+                let Some(from) = &copy.flags().from else {
                     return Ok(Vec::new());
                 };
                 let expanded = self.lexer.expand(from.value.as_bytes(), &Unset);
@@ -180,8 +180,8 @@ impl<'a> Builder<'a> {
                 )])
             }
             CommandKind::Run(run) => {
-                let mut sources = Vec::with_capacity(run.mounts.len());
-                for (mount, from) in run.mounts.iter().zip(&run.mount_from) {
+                let mut sources = Vec::with_capacity(run.flags().mounts.len());
+                for (mount, from) in run.flags().mounts.iter().zip(&run.flags().mount_from) {
                     // A mount without `from` is looked up as scratch, for which a stage may be named.
                     let name = from.as_ref().map_or(SCRATCH, |(name, _)| name);
                     let span = match from {

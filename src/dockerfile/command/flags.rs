@@ -37,6 +37,9 @@ impl<'d> Flags<'d> {
         instruction: Instruction<'d>,
         known: &'static [(&'static str, Kind)],
     ) -> Result<Self, ParseError> {
+        if instruction.flags().len() == 0 {
+            return Ok(Self(Vec::new()));
+        }
         let mut given: Vec<Given<'d>> = Vec::with_capacity(instruction.flags().len());
         for (index, flag) in instruction.flags().enumerate() {
             let refuse = |kind| ParseError {
@@ -89,10 +92,15 @@ impl<'d> Flags<'d> {
         Ok(Self(given))
     }
 
-    /// The flag, if it was given. In a box, as most flags are not: instructions stay small.
-    pub(super) fn take(&mut self, name: &str) -> Option<Box<Given<'d>>> {
+    /// The flag, if it was given.
+    pub(super) fn take(&mut self, name: &str) -> Option<Given<'d>> {
         let at = self.0.iter().position(|given| given.name == name)?;
-        Some(Box::new(self.0.swap_remove(at)))
+        Some(self.0.swap_remove(at))
+    }
+
+    /// Whether none was given.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// A boolean flag, if it was given.

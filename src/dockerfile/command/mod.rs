@@ -35,7 +35,7 @@ pub struct Stage<'d> {
     /// The name behind AS in lower case, empty without one.
     pub name: String,
     /// `--platform`, not expanded.
-    pub platform: Option<Box<Given<'d>>>,
+    pub platform: Option<Given<'d>>,
     /// The instructions up to the next FROM.
     pub commands: Vec<Command<'d>>,
 }
@@ -55,7 +55,7 @@ pub struct Command<'d> {
 #[derive(Debug)]
 pub enum CommandKind<'d> {
     /// ADD.
-    Add(Add<'d>),
+    Add(Box<Add<'d>>),
     /// ARG: names with defaults.
     Arg(Declarations<'d>),
     /// CMD.
@@ -100,7 +100,7 @@ pub struct Words<'d> {
 
 impl<'d> Words<'d> {
     /// The text of each.
-    pub fn iter(self) -> impl ExactSizeIterator<Item = &'d [u8]> {
+    pub fn iter(self) -> impl ExactSizeIterator<Item = &'d [u8]> + DoubleEndedIterator {
         self.instruction.word_texts().skip(self.skip)
     }
 
@@ -150,11 +150,15 @@ pub struct Sources<'d> {
     words: Words<'d>,
     /// Files given inline.
     pub contents: Vec<Content<'d>>,
-    /// The destination.
-    pub destination: &'d [u8],
 }
 
 impl<'d> Sources<'d> {
+    /// The destination.
+    #[must_use]
+    pub fn destination(&self) -> &'d [u8] {
+        self.words.iter().next_back().unwrap_or_default()
+    }
+
     /// Paths and URLs: the text, and which word of the instruction it is.
     pub fn paths(&self) -> impl Iterator<Item = (&'d [u8], usize)> + use<'d> {
         let (words, inline) = (self.words, !self.contents.is_empty());
@@ -192,11 +196,11 @@ pub struct Add<'d> {
     /// What goes where.
     pub sources: Sources<'d>,
     /// `--chown`
-    pub chown: Option<Box<Given<'d>>>,
+    pub chown: Option<Given<'d>>,
     /// `--chmod`
-    pub chmod: Option<Box<Given<'d>>>,
+    pub chmod: Option<Given<'d>>,
     /// `--checksum`
-    pub checksum: Option<Box<Given<'d>>>,
+    pub checksum: Option<Given<'d>>,
     /// `--keep-git-dir`
     pub keep_git_dir: Option<bool>,
     /// `--unpack`
@@ -212,12 +216,35 @@ pub struct Add<'d> {
 pub struct Copy<'d> {
     /// What goes where.
     pub sources: Sources<'d>,
+    /// In a box and only where there are any, so that instructions stay small.
+    flags: Option<Box<CopyFlags<'d>>>,
+}
+
+impl<'d> Copy<'d> {
+    /// The flags.
+    #[must_use]
+    pub fn flags(&self) -> &CopyFlags<'d> {
+        static NONE: CopyFlags<'static> = CopyFlags {
+            from: None,
+            chown: None,
+            chmod: None,
+            link: false,
+            parents: false,
+            exclude: Vec::new(),
+        };
+        self.flags.as_deref().unwrap_or(&NONE)
+    }
+}
+
+/// The flags of COPY.
+#[derive(Debug)]
+pub struct CopyFlags<'d> {
     /// `--from`, when it isn't empty.
-    pub from: Option<Box<Given<'d>>>,
+    pub from: Option<Given<'d>>,
     /// `--chown`
-    pub chown: Option<Box<Given<'d>>>,
+    pub chown: Option<Given<'d>>,
     /// `--chmod`
-    pub chmod: Option<Box<Given<'d>>>,
+    pub chmod: Option<Given<'d>>,
     /// `--link`
     pub link: bool,
     /// `--parents`
@@ -240,14 +267,36 @@ pub struct CommandLine<'d> {
 pub struct Run<'d> {
     /// The command.
     pub command: CommandLine<'d>,
+    /// In a box and only where there are any, so that instructions stay small.
+    flags: Option<Box<RunFlags<'d>>>,
+}
+
+impl<'d> Run<'d> {
+    /// The flags.
+    #[must_use]
+    pub fn flags(&self) -> &RunFlags<'d> {
+        static NONE: RunFlags<'static> = RunFlags {
+            mounts: Vec::new(),
+            mount_from: Vec::new(),
+            network: None,
+            security: None,
+            devices: Vec::new(),
+        };
+        self.flags.as_deref().unwrap_or(&NONE)
+    }
+}
+
+/// The flags of RUN.
+#[derive(Debug)]
+pub struct RunFlags<'d> {
     /// `--mount`, not expanded.
     pub mounts: Vec<Given<'d>>,
     /// For each mount its `from`, if it has one that isn't empty, and where in the flag's value that ends.
     pub mount_from: Vec<Option<(String, usize)>>,
     /// `--network`
-    pub network: Option<Box<Given<'d>>>,
+    pub network: Option<Given<'d>>,
     /// `--security`
-    pub security: Option<Box<Given<'d>>>,
+    pub security: Option<Given<'d>>,
     /// Names of `--device`.
     pub devices: Vec<String>,
 }

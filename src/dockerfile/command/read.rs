@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use super::{
-    Add, Command, CommandKind, CommandLine, Content, Copy, Declarations, Healthcheck, Pairs, Run,
-    Sources, Stage, Stages, Words, announced, csv,
+    Add, Command, CommandKind, CommandLine, Content, Copy, CopyFlags, Declarations, Healthcheck,
+    Pairs, Run, RunFlags, Sources, Stage, Stages, Words, announced, csv,
     flags::{Flags, Kind as FlagKind},
     health, parse_bool,
 };
@@ -12,7 +12,7 @@ use crate::dockerfile::{
     Dockerfile, Instruction, Keyword, ParseError, ParseErrorKind, Span, heredoc, text,
 };
 
-impl Dockerfile {
+impl Dockerfile<'_> {
     /// Reads every instruction and sorts them into stages, as BuildKit's `instructions.Parse` does.
     ///
     /// # Errors
@@ -240,7 +240,7 @@ impl<'d> Instruction<'d> {
                 ("exclude", FlagKind::Many),
             ],
         )?;
-        Ok(CommandKind::Add(Add {
+        Ok(CommandKind::Add(Box::new(Add {
             sources: self.sources()?,
             chown: flags.take("chown"),
             chmod: flags.take("chmod"),
@@ -249,7 +249,7 @@ impl<'d> Instruction<'d> {
             unpack: flags.boolean("unpack"),
             link: flags.boolean("link") == Some(true),
             exclude: flags.all("exclude"),
-        }))
+        })))
     }
 
     fn copy(self) -> Result<CommandKind<'d>, ParseError> {
@@ -265,14 +265,22 @@ impl<'d> Instruction<'d> {
                 ("parents", FlagKind::Bool),
             ],
         )?;
-        Ok(CommandKind::Copy(Copy {
-            sources: self.sources()?,
+        let sources = self.sources()?;
+        if flags.is_empty() {
+            let flags = None;
+            return Ok(CommandKind::Copy(Copy { sources, flags }));
+        }
+        let flags = CopyFlags {
             from: flags.take("from").filter(|from| !from.value.is_empty()),
             chown: flags.take("chown"),
             chmod: flags.take("chmod"),
             link: flags.boolean("link") == Some(true),
             parents: flags.boolean("parents") == Some(true),
             exclude: flags.all("exclude"),
+        };
+        Ok(CommandKind::Copy(Copy {
+            sources,
+            flags: Some(Box::new(flags)),
         }))
     }
 
@@ -291,7 +299,6 @@ impl<'d> Instruction<'d> {
     fn sources(self) -> Result<Sources<'d>, ParseError> {
         let last = self.word_texts().len().saturating_sub(1);
         let mut contents = Vec::new();
-        let mut destination: &[u8] = b"";
         for (index, word) in self.word_texts().enumerate() {
             match announced(word) {
                 Some(_) if index == last => {
@@ -317,7 +324,6 @@ impl<'d> Instruction<'d> {
                         expand: found.expand,
                     });
                 }
-                None if index == last => destination = word,
                 None => {}
             }
         }
@@ -327,7 +333,6 @@ impl<'d> Instruction<'d> {
                 skip: 0,
             },
             contents,
-            destination,
         })
     }
 
@@ -341,6 +346,11 @@ impl<'d> Instruction<'d> {
                 ("device", FlagKind::Many),
             ],
         )?;
+        let command = self.command_line(0);
+        if flags.is_empty() {
+            let flags = None;
+            return Ok(CommandKind::Run(Run { command, flags }));
+        }
         let at = |span: Span, kind| {
             Err(ParseError {
                 span,
@@ -386,13 +396,16 @@ impl<'d> Instruction<'d> {
                 ParseErrorKind::SecurityMode(security.value.clone().into_owned()),
             );
         }
-        Ok(CommandKind::Run(Run {
-            command: self.command_line(0),
+        let flags = RunFlags {
             mounts,
             mount_from,
             network,
             security,
             devices,
+        };
+        Ok(CommandKind::Run(Run {
+            command,
+            flags: Some(Box::new(flags)),
         }))
     }
 
