@@ -214,19 +214,12 @@ fn heredocs(size: usize) -> Vec<u8> {
     [words, "A\n".repeat(bodies).into_bytes()].concat()
 }
 
-/// As deep as half the size allows: each `${a:-` is closed, so that the text expands.
+/// Every `${a:-` is closed: the text expands.
 fn deep(size: usize) -> Vec<u8> {
     let depth = size / 6;
-    let lines = |part: &str| {
-        let line = part.repeat((32_000 / part.len()).min(depth));
-        let rest = part.repeat(depth % (32_000 / part.len()).min(depth).max(1));
-        [
-            vec![line.as_str(); depth * part.len() / line.len().max(1)].join("\\\n"),
-            rest,
-        ]
-        .join("\\\n")
-    };
-    format!("FROM x\nRUN <<A {}{}\nA\n", lines("${a:-"), lines("}")).into_bytes()
+    let text = ["${a:-".repeat(depth), "}".repeat(depth)].concat();
+    let lines: Vec<&[u8]> = text.as_bytes().chunks(30_000).collect();
+    [b"FROM x\nRUN <<A ", &*lines.join(&b"\\\n"[..]), b"\nA\n"].concat()
 }
 
 fn onbuild(size: usize) -> Vec<u8> {
