@@ -174,6 +174,13 @@ pub enum Step {
         /// The file to write.
         out: PathBuf,
     },
+    /// Write the SHA-384 and SHA-512 digests of a file.
+    Digests {
+        /// The file.
+        file: PathBuf,
+        /// The file to write.
+        out: PathBuf,
+    },
     /// Fetch the signatures of an image from its registry.
     FetchSignatures {
         /// `repository@digest`.

@@ -72,6 +72,7 @@ pub fn main() -> ExitCode {
         Command::VerifyBundle(args) => verify_bundle::run(&args, jiff::Timestamp::now()),
         Command::Internal(args) => match &args.step {
             Step::Sha256 { file, out } => step::sha256(file, out),
+            Step::Digests { file, out } => step::digests(file, out),
             Step::FetchSignatures { reference, out } => step::fetch_signatures(reference, out),
             Step::CheckSignatures { file, request, out } => bytes::run(file, request, out),
             Step::GitObjects {

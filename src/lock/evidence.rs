@@ -46,6 +46,8 @@ pub struct Evidence {
     items: BTreeMap<Digest, BTreeMap<Digest, Item>>,
     /// What the step that reads files' bytes has found, by the ids of item and key. Never part of the file.
     checked: BTreeMap<(Digest, Digest), Result<Signer, String>>,
+    /// The digests by other hash functions that it has found, by the one that the file is fixed to.
+    others: BTreeMap<Digest, Vec<Digest>>,
 }
 
 /// One proof. Untrusted.
@@ -195,6 +197,17 @@ impl Evidence {
     #[must_use]
     pub fn checked(&self, item: &Digest, key: &Digest) -> Option<&Result<Signer, String>> {
         self.checked.get(&(item.clone(), key.clone()))
+    }
+
+    /// Notes that the file with the digest `digest` has these digests by other hash functions.
+    pub fn note_digests(&mut self, digest: Digest, others: Vec<Digest>) {
+        self.others.insert(digest, others);
+    }
+
+    /// The digests by other hash functions of the file with the digest `digest`; none if nobody read it.
+    #[must_use]
+    pub fn other_digests(&self, digest: &Digest) -> &[Digest] {
+        self.others.get(digest).map_or(&[], Vec::as_slice)
     }
 
     fn add(&mut self, item: Item) -> bool {

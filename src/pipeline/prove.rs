@@ -95,11 +95,7 @@ pub(super) async fn prove<R: Resolve>(
                     problem = None;
                     verdict = judge(&evidence);
                 }
-                Err(ResolveError::Offline) => {
-                    let cause = "its signature is over the file's bytes, which are not here";
-                    let next = "build it: a build has the file, and checks the signature";
-                    problem = Some((Kind::Unverified, cause.to_owned(), next.to_owned()));
-                }
+                Err(ResolveError::Offline) => problem = Some(not_here()),
                 Err(ResolveError::Failed { cause, next }) => {
                     let cause = format!("its signature cannot be checked: {cause}");
                     problem = Some((Kind::Unverified, cause, next));
@@ -107,10 +103,33 @@ pub(super) async fn prove<R: Resolve>(
             }
         }
     }
+    if let At::File { url, digest } = at
+        && build
+            .policy
+            .needs_digests(subject, pin, &evidence, build.now)
+    {
+        match resolver.digests(url, digest).await {
+            Ok(others) => {
+                evidence.note_digests(digest.clone(), others);
+                verdict = judge(&evidence);
+            }
+            Err(ResolveError::Offline) => problem = Some(not_here()),
+            Err(ResolveError::Failed { cause, next }) => {
+                let cause = format!("it cannot be compared with the list: {cause}");
+                problem = Some((Kind::Unverified, cause, next));
+            }
+        }
+    }
     if !verdict.is_refused() {
         problem = None;
     }
     (verdict, problem)
+}
+
+fn not_here() -> Problem {
+    let cause = "its signature is over the file's bytes, which are not here";
+    let next = "build it: a build has the file, and checks the signature";
+    (Kind::Unverified, cause.to_owned(), next.to_owned())
 }
 
 /// The proofs that `wanted` names, each with the digest it is offered for.

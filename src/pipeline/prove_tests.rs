@@ -13,7 +13,7 @@ use crate::{
     lock::{Evidence, Lock},
     policy::{Layer, Policy, Unchecked, commit_subject},
     reference::ImageReference,
-    resolve::{Commit, Image, Offline, Resolve, ResolveError, bytes},
+    resolve::{Commit, Image, Offline, Resolve, ResolveError, bytes, step},
     verify::{Proof, Signer, git::Objects},
 };
 
@@ -104,6 +104,15 @@ impl Resolve for World {
         let answer = request.answer(&std::fs::read(path("answer")).unwrap());
         std::fs::remove_dir_all(folder).unwrap();
         Ok(answer.unwrap())
+    }
+
+    async fn digests(&self, url: &str, _: &Digest) -> Result<Vec<Digest>, ResolveError> {
+        let folder = folder();
+        std::fs::write(folder.join("file"), self.ask("digests", url)?).unwrap();
+        step::digests(&folder.join("file"), &folder.join("answer")).unwrap();
+        let answer = std::fs::read(folder.join("answer")).unwrap();
+        std::fs::remove_dir_all(folder).unwrap();
+        Ok(step::read_digests(&answer).unwrap())
     }
 
     async fn objects(&self, _: &GitSource, _: &str) -> Result<Objects, ResolveError> {
@@ -257,6 +266,20 @@ fn a_list_counts_if_it_is_signed_and_has_the_file_under_its_name() {
     };
     let file = ("app.tar.gz", "checksums/app.tar.gz");
     passed(&judged("app.tar.gz", KEY, &rule, &[file, LIST, SIGNED]));
+    // By another hash function than the pin: the file is read once more, and still has to be the one in the list.
+    let longer = http("checksums = \"SHA512SUMS\"\nsignature = \"*.minisig\"\n");
+    let other = ("app.tar.gz", "checksums/other.tar.gz");
+    let list = ("SHA512SUMS", "checksums/SHA512SUMS");
+    let by = ("SHA512SUMS.minisig", "checksums/SHA512SUMS.minisig");
+    passed(&judged("app.tar.gz", KEY, &longer, &[file, list, by]));
+    refused(
+        &judged("app.tar.gz", KEY, &longer, &[other, list, by]),
+        "bytes",
+    );
+    refused(
+        &judged("app.tar.gz", MINISIGN, &longer, &[file, list, by]),
+        "not by `publisher`",
+    );
     let renamed = ("renamed.tar.gz", "checksums/app.tar.gz");
     for (name, key, files, why) in [
         (

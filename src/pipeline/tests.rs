@@ -118,6 +118,10 @@ impl Resolve for World {
         Err(ResolveError::Offline)
     }
 
+    async fn digests(&self, _: &str, _: &Digest) -> Result<Vec<Digest>, ResolveError> {
+        Err(ResolveError::Offline)
+    }
+
     async fn objects(&self, _: &GitSource, _: &str) -> Result<Objects, ResolveError> {
         Err(ResolveError::Offline)
     }

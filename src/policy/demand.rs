@@ -61,6 +61,16 @@ pub(super) enum ProofAt {
     Repository(Signed),
 }
 
+impl ProofAt {
+    /// The name of the list of checksums, if there is one.
+    pub fn checksums(&self) -> Option<&str> {
+        match self {
+            Self::Beside { checksums, .. } => checksums.as_deref(),
+            _ => None,
+        }
+    }
+}
+
 /// Why something unproven is allowed, and how long.
 #[derive(Clone, Debug)]
 pub(super) struct Acceptance {

@@ -209,6 +209,26 @@ impl Policy {
         all
     }
 
+    /// Whether a checksum list could make a difference, were the file's digest by other hash functions known.
+    #[must_use]
+    pub fn needs_digests(
+        &self,
+        subject: &Subject,
+        pin: &Pin,
+        evidence: &Evidence,
+        now: Timestamp,
+    ) -> bool {
+        let Some(fixed) = subject.fixed(pin) else {
+            return false;
+        };
+        self.layers
+            .iter()
+            .any(|layer| match subject.rule(layer).map(|rule| &rule.then) {
+                Some(Demand::Signed(demand)) => proofs::needs_digests(fixed, demand, evidence, now),
+                _ => false,
+            })
+    }
+
     /// The refusal of `subject` whatever it is fixed to and whoever signed it, if there is one: a layer has no rule for
     /// it, or one that has expired. Worth asking before anybody outside is.
     pub fn refuses(&self, subject: &Subject, now: Timestamp) -> Option<Verdict> {

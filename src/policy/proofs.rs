@@ -156,6 +156,26 @@ pub(super) fn unchecked(
     pairs
 }
 
+/// Whether a list could meet `demand`, were the file's digest by another hash function known.
+pub(super) fn needs_digests(
+    fixed: Fixed<'_>,
+    demand: &SignedBy,
+    evidence: &Evidence,
+    now: Timestamp,
+) -> bool {
+    let (Fixed::File { digest, url }, Some(list_at)) = (fixed, demand.at.checksums()) else {
+        return false;
+    };
+    evidence.other_digests(digest).is_empty()
+        && evidence.of(digest).take(MAX_TRIED).any(|item| {
+            let Proof::Checksums(list) = item.proof() else {
+                return false;
+            };
+            let found = listed(digest, url, list_at, list, demand, evidence, now);
+            matches!(found, Err(Failure::NeedsBytes))
+        })
+}
+
 fn subject(fixed: Fixed<'_>) -> (Digest, String) {
     match fixed {
         Fixed::Image { digest, .. } | Fixed::File { digest, .. } => {
@@ -209,7 +229,18 @@ fn one(
                     item.proof().kind()
                 ));
             };
-            listed(digest, url, list_at, list, demand, evidence, now)
+            let in_list =
+                |digest: &Digest| listed(digest, url, list_at, list, demand, evidence, now);
+            // The list may be by another hash function than the pin.
+            let others = evidence.other_digests(digest);
+            in_list(digest)
+                .or_else(|failure| match failure {
+                    Failure::NeedsBytes => others
+                        .iter()
+                        .find_map(|other| in_list(other).ok())
+                        .ok_or(failure),
+                    _ => Err(failure),
+                })
                 .map(|(trusted, signer)| by(trusted, signer, item))
                 .map_err(|failure| failure.to_string())
         }

@@ -427,6 +427,22 @@ impl Resolve for BuildKit<'_> {
         request.answer(&answer).map_err(internal)
     }
 
+    async fn digests(&self, url: &str, digest: &Digest) -> Result<Vec<Digest>, ResolveError> {
+        let mut graph = Graph::default();
+        let name = format!("[verified] download {url}");
+        let file = graph.http(url, Some(digest), "file", &name);
+        let inputs = Inputs {
+            graph,
+            at: vec![(file, "/in")],
+        };
+        let words = ["digests", "/in/file", "/out/answer"];
+        let name = format!("[verified] hash {url}");
+        let answer = self
+            .step(&words, inputs, NetMode::None, false, &name)
+            .await?;
+        step::read_digests(&answer).map_err(internal)
+    }
+
     async fn objects(&self, source: &GitSource, commit: &str) -> Result<Objects, ResolveError> {
         let mut graph = Graph::default();
         let folder = repository(&mut graph, source)?;

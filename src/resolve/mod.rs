@@ -109,6 +109,13 @@ pub trait Resolve {
         now: Timestamp,
     ) -> impl Future<Output = Result<Vec<Result<Signer, String>>, ResolveError>>;
 
+    /// The SHA-384 and SHA-512 digests of the file at `url`, which has the digest `digest`.
+    fn digests(
+        &self,
+        url: &str,
+        digest: &Digest,
+    ) -> impl Future<Output = Result<Vec<Digest>, ResolveError>>;
+
     /// The commit `commit` of `source` and the tags from its reference to it, as objects.
     fn objects(
         &self,
@@ -158,6 +165,10 @@ impl Resolve for Offline {
         _: &[Unchecked],
         _: Timestamp,
     ) -> Result<Vec<Result<Signer, String>>, ResolveError> {
+        Err(ResolveError::Offline)
+    }
+
+    async fn digests(&self, _: &str, _: &Digest) -> Result<Vec<Digest>, ResolveError> {
         Err(ResolveError::Offline)
     }
 

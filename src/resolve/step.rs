@@ -166,22 +166,54 @@ fn read_limited(path: &Path) -> Option<Vec<u8>> {
 /// # Errors
 /// Whatever reading or writing says.
 pub fn sha256(file: &Path, out: &Path) -> io::Result<()> {
-    let mut reader = File::open(file)?;
     let mut hash = sha2::Sha256::new();
+    stream(file, |part| hash.update(part))?;
+    File::create(out)?.write_all(line("sha256", &hash.finalize()).as_bytes())
+}
+
+/// Streams `file` through SHA-384 and SHA-512 and writes the digests to `out`, one a line.
+///
+/// # Errors
+/// Whatever reading or writing says.
+pub fn digests(file: &Path, out: &Path) -> io::Result<()> {
+    let (mut short, mut long) = (sha2::Sha384::new(), sha2::Sha512::new());
+    stream(file, |part| {
+        short.update(part);
+        long.update(part);
+    })?;
+    let lines = [
+        line("sha384", &short.finalize()),
+        line("sha512", &long.finalize()),
+    ];
+    File::create(out)?.write_all(lines.join("\n").as_bytes())
+}
+
+/// Reads what [`digests`] wrote.
+///
+/// # Errors
+/// A sentence that says what is wrong with it.
+pub fn read_digests(bytes: &[u8]) -> Result<Vec<Digest>, String> {
+    let text = std::str::from_utf8(bytes).map_err(|error| error.to_string())?;
+    text.lines()
+        .map(|line| line.parse().map_err(|error| format!("{error}")))
+        .collect()
+}
+
+fn line(algorithm: &str, digest: &[u8]) -> String {
+    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{algorithm}:{hex}")
+}
+
+fn stream(file: &Path, mut update: impl FnMut(&[u8])) -> io::Result<()> {
+    let mut reader = File::open(file)?;
     let mut buffer = vec![0; 1 << 16];
     loop {
         let read = reader.read(&mut buffer)?;
         match buffer.get(..read) {
-            Some([]) | None => break,
-            Some(part) => hash.update(part),
+            Some([]) | None => return Ok(()),
+            Some(part) => update(part),
         }
     }
-    let hex: String = hash
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    File::create(out)?.write_all(format!("sha256:{hex}").as_bytes())
 }
 
 #[cfg(test)]

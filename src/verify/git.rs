@@ -121,9 +121,10 @@ fn tag(
     format.id("tag", first)?;
     let first = Tag::parse(first, format)?;
     if first.name != name {
-        return Err(Failure::Stranger {
-            found: format!("the name `{}`", shown(&first.name)),
-            wanted: format!("the tag `{}`", shown(name)),
+        return Err(Failure::Object {
+            what: "name in the tag object",
+            found: format!("`{}`", shown(&first.name)),
+            wanted: format!("`{}`", shown(name)),
         });
     }
     let mut target = first.target.clone();

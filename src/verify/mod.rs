@@ -417,7 +417,10 @@ fn verify_with(
             cosign::verify(artifact, signature, key, at)
         }
         (Proof::Bundle(bytes), Key::Sigstore(key)) => bundle::verify(artifact, bytes, key, at),
-        (Proof::OpenPgp(bytes), Key::OpenPgp(key)) => openpgp::verify(artifact, bytes, key, at),
+        (Proof::OpenPgp(bytes), Key::OpenPgp(key)) => match artifact {
+            Artifact::Image { .. } => simple::verify(artifact, bytes, key, at),
+            _ => openpgp::verify(artifact, bytes, key, at),
+        },
         (Proof::Minisign(bytes), Key::Minisign(key)) => minisign::verify(artifact, bytes, key, at),
         (Proof::Signify(bytes), Key::Signify(key)) => signify::verify(artifact, bytes, key, at),
         (Proof::Ssh(bytes), Key::Ssh(key)) => ssh::verify(artifact, bytes, key, at),

@@ -71,6 +71,16 @@ pub const TESTS: &[Test] = &[
             Some("SHA256SUMS.minisig"),
         )
     }),
+    ("longer_list_by_minisign", |case| {
+        let key = "minisign = \"keys/minisign.pub\"";
+        listed(
+            case,
+            "minisign.pub",
+            key,
+            "SHA512SUMS",
+            Some("SHA512SUMS.minisig"),
+        )
+    }),
     ("list_by_ssh", |case| {
         let key = "ssh = \"keys/ssh.pub\"";
         listed(

@@ -92,7 +92,7 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
         timestamp: text(),
     };
     for key in KEYS.iter() {
-        for artifact in artifacts.iter().flatten() {
+        for (number, artifact) in artifacts.iter().flatten().enumerate() {
             for result in [
                 bundle::verify(artifact, bytes, key, at),
                 cosign::verify(artifact, &older, key, at),
@@ -100,7 +100,8 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
                 if let Ok(signer) = result {
                     assert!(signer.who.starts_with(SUBJECT) || signer.who == key.who());
                     assert!(signer.signed.is_none_or(|signed| signed <= at));
-                    assert_ne!(*artifact.digest(), other);
+                    // The last two are of what nobody signed.
+                    assert!(number < 4, "{artifact:?}");
                 }
             }
         }

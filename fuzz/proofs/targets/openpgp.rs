@@ -36,6 +36,8 @@ libfuzzer_sys::fuzz_target!(|proof: &[u8]| {
         assert!(openpgp::verify(&artifact, proof, &KEY, at).is_err());
     }
     if let Ok((content, _)) = openpgp::open(proof, &KEY, at) {
-        assert!([RELEASE, TEXT, CANONICAL].contains(&content.as_slice()));
+        // Some seeds are messages about images.
+        let known = [RELEASE, TEXT, CANONICAL].contains(&content.as_slice());
+        assert!(known || content.starts_with(b"{\"critical\":"));
     }
 });

@@ -17,7 +17,7 @@ use std::io::Read;
 use jiff::Timestamp;
 use pgp::crypto::hash::HashAlgorithm;
 
-use super::{Artifact, Failure, Signer, shown};
+use super::{Artifact, Failure, Signer, shown, stream::not_a_file};
 use crate::digest::{Algorithm, Digest};
 
 mod armor;
@@ -26,7 +26,6 @@ mod judge;
 mod message;
 mod packet;
 mod signature;
-mod simple;
 mod stream;
 
 use certificate::{Certificate, MAX_CHECKS, PRIVATE};
@@ -160,8 +159,8 @@ impl Key {
     }
 }
 
-/// Checks the signatures in `proof` for the file `artifact`: detached ones over its bytes, or ones that come with just its bytes;
-/// or for an image, as simple signing of containers has it: ones around data that names it.
+/// Checks the signatures in `proof` for the file `artifact`: detached ones over its bytes, or ones that come with just its bytes.
+/// Those around data that names an image are [`super::simple`]'s.
 ///
 /// # Errors
 /// [`Failure`]; all that can be said without the file's bytes is said before they are read.
@@ -171,20 +170,8 @@ pub fn verify(
     key: &Key,
     at: Timestamp,
 ) -> Result<Signer, Failure> {
-    let (digest, content) = match artifact {
-        Artifact::File { digest, content } => (digest, content),
-        Artifact::Image { digest, repository } => {
-            let (payload, signer) = open(proof, key, at)?;
-            simple::is_about(&payload, digest, *repository)?;
-            return Ok(signer);
-        }
-        Artifact::Git(_) => {
-            return Err(Failure::Type {
-                what: "proof",
-                found: KIND.to_owned(),
-                wanted: "a signed tag or commit",
-            });
-        }
+    let Artifact::File { digest, content } = artifact else {
+        return Err(not_a_file(artifact, KIND));
     };
     match parse(proof)? {
         Message::Detached(signatures) => {
@@ -467,3 +454,6 @@ fn blocks(bytes: &[u8]) -> Result<Vec<Vec<u8>>, String> {
     }
     Ok(blocks)
 }
+
+#[cfg(test)]
+mod tests;

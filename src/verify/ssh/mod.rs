@@ -79,6 +79,16 @@ fn parse(proof: &[u8]) -> Result<SshSig, Failure> {
     if !rest.is_empty() {
         return Err(form("something follows the signature"));
     }
+    // The library passes over some lengths within a key: one key must have one encoding.
+    let mut key = Vec::new();
+    let encoded = signature.public_key().encode_prefixed(&mut key);
+    if encoded.is_err()
+        || !bytes
+            .get(6 + 4..)
+            .is_some_and(|key_on| key_on.starts_with(&key))
+    {
+        return Err(form("its key is not in its one encoding"));
+    }
     if signature.version() != SshSig::VERSION {
         return Err(form(format!("version {}, not 1", signature.version())));
     }
@@ -260,6 +270,17 @@ fn public_key(text: &str) -> Result<KeyData, Failure> {
             "it is no public key as in a `.pub` file".to_owned()
         },
     })?;
+    let blob = text
+        .split([' ', '\t'])
+        .filter(|word| !word.is_empty())
+        .nth(1);
+    let blob = base64("SSH key", blob.unwrap_or_default())?;
+    if key.to_bytes().ok().as_ref() != Some(&blob) {
+        return Err(Failure::Form {
+            what: "SSH key",
+            why: "it is not in its one encoding".to_owned(),
+        });
+    }
     usable(key.key_data())?;
     Ok(key.key_data().clone())
 }

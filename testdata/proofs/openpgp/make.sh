@@ -181,4 +181,4 @@ echo FINGERPRINTS
 for f in *.asc *.gpg; do
     gpg --with-colons --show-keys "$f" 2> /dev/null | awk -F: -v f="$f" '/^pub/ {p=1} /^fpr/ && p {print f, $10; p=0}'
 done
-sq inspect v6.asc | awk "/Fingerprint/ {print \$2}" | head -n 1 || true
+sq inspect v6.asc | awk '/Fingerprint/ && !seen++ {print $2}'
