@@ -121,7 +121,6 @@ fn times(least: Duration, work: &mut [&mut dyn FnMut()]) -> Vec<f64> {
     best
 }
 
-#[allow(clippy::cast_precision_loss, reason = "files are far below 2^52 bytes")]
 fn float(bytes: usize) -> f64 {
     bytes as f64
 }

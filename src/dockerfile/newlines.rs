@@ -12,17 +12,17 @@ pub(super) struct Newlines<'s> {
     found: u64,
 }
 
-const SEVEN_BITS: u64 = u64::from_ne_bytes([0x7f; 8]);
-
 /// A bit for each byte that is a newline, the first lowest.
 fn newlines(block: &[u8; 64]) -> u64 {
-    let (words, _) = block.as_chunks();
+    let mut found = [0; 64];
+    for (found, byte) in found.iter_mut().zip(block) {
+        *found = if *byte == b'\n' { 0xff } else { 0 };
+    }
+    let (words, _) = found.as_chunks();
     words.iter().rev().fold(0, |found, word| {
-        // What was a newline is 0. Adding to seven bits carries nothing into the next byte.
-        let word = u64::from_le_bytes(*word) ^ u64::from_ne_bytes([b'\n'; 8]);
-        let high = !(((word & SEVEN_BITS) + SEVEN_BITS) | word | SEVEN_BITS);
-        // The high bits of the eight bytes, side by side in the highest byte: no two of the products' bits meet.
-        found << 8 | high.wrapping_mul(0x0002_0408_1020_4081) >> 56
+        // Of each byte the bit of its place; the product has their sum in its highest byte.
+        let word = u64::from_le_bytes(*word) & 0x8040_2010_0804_0201;
+        found << 8 | word.wrapping_mul(0x0101_0101_0101_0101) >> 56
     })
 }
 

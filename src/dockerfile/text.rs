@@ -146,6 +146,9 @@ pub(crate) fn trim(bytes: &[u8]) -> &[u8] {
 
 /// `strings.ToLower`, which maps character by character.
 pub(crate) fn lower(text: &str) -> String {
+    if text.is_ascii() {
+        return text.to_ascii_lowercase();
+    }
     text.chars()
         .map(|c| match c {
             '\u{130}' => 'i',
@@ -156,6 +159,9 @@ pub(crate) fn lower(text: &str) -> String {
 
 /// `strings.ToUpper`, which maps character by character and leaves alone what would become several.
 pub(crate) fn upper(text: &str) -> String {
+    if text.is_ascii() {
+        return text.to_ascii_uppercase();
+    }
     text.chars()
         .map(|c| {
             let mut upper = c.to_uppercase();

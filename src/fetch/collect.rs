@@ -365,7 +365,7 @@ impl<'a> Builder<'a> {
         let state = self.states.get(target);
         self.plan.target = state
             .and_then(|state| state.stage)
-            .map(|stage| stage.name.clone())
+            .map(|stage| stage.name.clone().into_owned())
             .unwrap_or_default();
         let vertex = state.and_then(|state| state.vertex);
         for kind in self.graph.reachable(vertex) {

@@ -110,7 +110,7 @@ fn stage_source(builder: &mut Builder<'_>, name: &str) -> Result<(), Error> {
     let fetch = Fetch {
         origin: Origin::Add,
         place: task.site.place(span),
-        stage: stage.name.clone(),
+        stage: stage.name.clone().into_owned(),
         expanded,
         source,
         edit: builder.add_edit(&task, add, 0).map(Edit::Add),

@@ -135,10 +135,9 @@ pub(super) fn list_runs(
                 };
                 let mut found = step(command.instruction, run, &site, &state.display);
                 // What cannot be expanded here is left out; nothing of it is going to run.
-                let parsed =
-                    run.flags().mounts.iter().map(|flag| {
-                        mount::parse(&flag.value, |word| Ok::<_, String>(word.to_owned()))
-                    });
+                let parsed = run.flags().mounts.iter().map(|mount| {
+                    mount::parse(&mount.flag.value, |word| Ok::<_, String>(word.to_owned()))
+                });
                 found.mounts = parsed.flatten().collect();
                 if let Ok(parts) = self::command(command.instruction, run, &shell, os) {
                     (found.argv, found.script) = (parts.argv, parts.script);
@@ -165,8 +164,8 @@ impl Builder<'_> {
     fn run_step(&mut self, id: StateId, task: &Task<'_>, run: &Run<'_>) -> Result<(), ErrorKind> {
         // Mounts are expanded before anything else happens.
         let mut mounts = Vec::with_capacity(run.flags().mounts.len());
-        for flag in &run.flags().mounts {
-            mounts.push(mount::parse(&flag.value, |word| {
+        for given in &run.flags().mounts {
+            mounts.push(mount::parse(&given.flag.value, |word| {
                 self.expand_in(id, word.as_bytes())
             })?);
         }

@@ -215,7 +215,7 @@ impl<'a> States<'a> {
         if let Some(stage) = state.stage
             && !stage.name.is_empty()
         {
-            self.by_name.insert(stage.name.clone(), id);
+            self.by_name.insert(stage.name.clone().into_owned(), id);
         }
         self.list.push(state);
         id

@@ -12,7 +12,7 @@ use memchr::memchr;
 
 pub use flags::Given;
 
-use super::{Instruction, heredoc};
+use super::{Instruction, Keyword, heredoc};
 
 /// The instructions of a file, in stages.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ pub struct Stage<'d> {
     /// What follows FROM, not expanded.
     pub base: &'d [u8],
     /// The name behind AS in lower case, empty without one.
-    pub name: String,
+    pub name: Cow<'d, str>,
     /// `--platform`, not expanded.
     pub platform: Option<Given<'d>>,
     /// The instructions up to the next FROM.
@@ -94,14 +94,14 @@ pub enum CommandKind<'d> {
 #[derive(Clone, Copy, Debug)]
 pub struct Words<'d> {
     instruction: Instruction<'d>,
-    /// How many in front are not among them.
-    skip: usize,
 }
 
 impl<'d> Words<'d> {
     /// The text of each.
     pub fn iter(self) -> impl ExactSizeIterator<Item = &'d [u8]> + DoubleEndedIterator {
-        self.instruction.word_texts().skip(self.skip)
+        // The first of HEALTHCHECK says what kind it is.
+        let skip = usize::from(self.instruction.kind() == Keyword::Healthcheck);
+        self.instruction.word_texts().skip(skip)
     }
 
     /// How many there are.
@@ -172,10 +172,10 @@ impl<'d> Sources<'d> {
 
 /// The heredoc that a word of ADD or COPY announces.
 fn announced(word: &[u8]) -> Option<heredoc::Announced> {
-    if word.contains(&b'<') {
-        heredoc::parse(word).ok().flatten()
-    } else {
-        None
+    // What most words show by their first byte.
+    match word.first() {
+        Some(b'<' | b'0'..=b'9') => heredoc::parse(word).ok().flatten(),
+        _ => None,
     }
 }
 
@@ -237,7 +237,7 @@ impl<'d> Copy<'d> {
 }
 
 /// The flags of COPY.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct CopyFlags<'d> {
     /// `--from`, when it isn't empty.
     pub from: Option<Given<'d>>,
@@ -277,7 +277,6 @@ impl<'d> Run<'d> {
     pub fn flags(&self) -> &RunFlags<'d> {
         static NONE: RunFlags<'static> = RunFlags {
             mounts: Vec::new(),
-            mount_from: Vec::new(),
             network: None,
             security: None,
             devices: Vec::new(),
@@ -287,18 +286,25 @@ impl<'d> Run<'d> {
 }
 
 /// The flags of RUN.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct RunFlags<'d> {
-    /// `--mount`, not expanded.
-    pub mounts: Vec<Given<'d>>,
-    /// For each mount its `from`, if it has one that isn't empty, and where in the flag's value that ends.
-    pub mount_from: Vec<Option<(String, usize)>>,
+    /// `--mount`, in order.
+    pub mounts: Vec<Mount<'d>>,
     /// `--network`
     pub network: Option<Given<'d>>,
     /// `--security`
     pub security: Option<Given<'d>>,
     /// Names of `--device`.
     pub devices: Vec<String>,
+}
+
+/// A `--mount`, not expanded.
+#[derive(Debug)]
+pub struct Mount<'d> {
+    /// The flag.
+    pub flag: Given<'d>,
+    /// Its `from`, if it has one that isn't empty, and where in the flag's value that ends.
+    pub from: Option<(String, usize)>,
 }
 
 /// HEALTHCHECK.
