@@ -21,7 +21,7 @@ use std::{
 use server::Server;
 use verified_dockerfile::{
     digest::Digest,
-    replay::{bodies, launch, record::Recording},
+    replay::{bodies, launch, record::Recording, store},
 };
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_verified-dockerfile");
@@ -46,7 +46,7 @@ impl Case {
         Self { folder, server }
     }
 
-    fn command(&self, program: &str, work: &str, script: &str) -> Command {
+    fn command(&self, program: &str, work: &str) -> Command {
         let work = self.folder.join(work);
         let _ = fs::remove_dir_all(&work);
         fs::create_dir_all(&work).unwrap();
@@ -57,7 +57,6 @@ impl Case {
         command.env("PATH", std::env::var("PATH").unwrap());
         command.env("SSL_CERT_FILE", &self.server.authority);
         command.env("HTTP", &self.server.http).env("HTTPS", &self.server.https);
-        command.env("SCRIPT", script);
         command
     }
 
@@ -67,14 +66,22 @@ impl Case {
 
     fn record_words(&self, words: &[&str]) -> Output {
         let _ = fs::remove_dir_all(self.folder.join("records"));
-        let mut command = self.command(PROGRAM, "recorded", "");
+        let mut command = self.command(PROGRAM, "recorded");
         command
             .args(["internal", "record"])
             .arg(self.folder.join("records"))
             .arg(Digest::sha256(b"step").to_string())
             .arg(self.folder.join("settings-1"))
             .args(words);
-        command.output().unwrap()
+        let done = command.output().unwrap();
+        // As the build does it: from lock and store into the folder that a step gets.
+        let made = self.folder.join("made");
+        let _ = fs::remove_dir_all(&made);
+        fs::create_dir(&made).unwrap();
+        let steps = self.folder.join("records").join(store::STEPS);
+        let recording = fs::read_dir(steps).unwrap().next().unwrap().unwrap().path();
+        store::import(&recording, &self.folder.join("records"), &made).unwrap();
+        done
     }
 
     fn replay(&self, script: &str) -> Output {
@@ -82,11 +89,11 @@ impl Case {
     }
 
     fn replay_words(&self, words: &[&str]) -> Output {
-        let mut command = self.command("unshare", "replayed", "");
+        let mut command = self.command("unshare", "replayed");
         command
             .args(["--net", "sh", "-c", "ip link set lo up && exec \"$@\"", "sh", PROGRAM])
             .args(["internal", "replay"])
-            .arg(self.folder.join("records"))
+            .arg(self.folder.join("made"))
             .arg(self.folder.join("settings-2"))
             .args(words);
         command.output().unwrap()
@@ -108,7 +115,7 @@ impl Case {
     }
 
     fn recording(&self) -> Recording {
-        let json = fs::read(self.folder.join("records").join(launch::RECORDING)).unwrap();
+        let json = fs::read(self.folder.join("made").join(launch::RECORDING)).unwrap();
         Recording::from_json(&json).unwrap()
     }
 
@@ -116,7 +123,7 @@ impl Case {
         let mut recording = self.recording();
         edit(&mut recording);
         let json = recording.to_json().unwrap();
-        fs::write(self.folder.join("records").join(launch::RECORDING), json).unwrap();
+        fs::write(self.folder.join("made").join(launch::RECORDING), json).unwrap();
     }
 }
 
@@ -226,7 +233,7 @@ fn git_over_smart_http() {
         git push -q {0}/r.git main --tags",
         case.folder.join("git").display()
     );
-    let made = case.command("sh", "made", "").args(["-c", &make, PROGRAM]).output().unwrap();
+    let made = case.command("sh", "git-made").args(["-c", &make, PROGRAM]).output().unwrap();
     assert!(made.status.success(), "{}", text(&made));
     let recording = case.same(
         "set -e; export HOME=$PWD
@@ -388,7 +395,6 @@ fn exit_codes_and_signals_pass_through() {
     for (script, code) in [("exit 0", 0), ("exit 3", 3), ("exit 255", 255), ("kill -TERM $$", 143), ("kill -KILL $$", 137)] {
         assert_eq!(case.record(script).status.code(), Some(code), "{script}");
     }
-    assert!(case.record("true").status.success());
     for (script, code) in [("exit 3", 3), ("kill -TERM $$", 143)] {
         assert_eq!(case.replay(script).status.code(), Some(code), "{script}");
     }
