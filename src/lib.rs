@@ -23,4 +23,5 @@ pub mod replay;
 pub mod report;
 pub mod resolve;
 pub mod rewrite;
+pub mod shell;
 pub mod verify;

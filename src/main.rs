@@ -8,7 +8,12 @@ fn main() -> ExitCode {
     // What is no text has no part in the name; a command's own words may be any bytes.
     let arguments: Vec<_> = std::env::args_os().collect();
     if let Some((mode, command)) = launch::asked(&arguments) {
-        let status = launch::run(&mode, command, launch::SETTINGS.as_ref(), launch::variables());
+        let status = launch::run(
+            &mode,
+            command,
+            launch::SETTINGS.as_ref(),
+            launch::variables(),
+        );
         return ExitCode::from(status);
     }
     let names: Vec<_> = std::env::vars_os().map(|(name, _)| name).collect();

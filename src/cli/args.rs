@@ -42,6 +42,8 @@ pub enum Command {
     Check(CheckArgs),
     /// List every fetch: line, what, pin, rule, proof.
     Explain(ExplainArgs),
+    /// Fix what is not in the lock, with the proof of it; renew what is.
+    Lock(super::lock::LockArgs),
     /// Verify one Sigstore bundle for a file or digest.
     VerifyBundle(VerifyBundleArgs),
     /// Run inside a build step; not for people.

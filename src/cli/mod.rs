@@ -4,6 +4,8 @@ mod args;
 mod check;
 mod diff;
 mod explain;
+mod lock;
+mod progress;
 mod project;
 mod rewrite;
 mod verify_bundle;
@@ -72,6 +74,7 @@ pub fn main() -> ExitCode {
         Command::Rewrite(args) => rewrite::run(&args),
         Command::Check(args) => check::run(&args, colour),
         Command::Explain(args) => explain::run(&args),
+        Command::Lock(args) => lock::run(&args),
         Command::VerifyBundle(args) => verify_bundle::run(&args, jiff::Timestamp::now()),
         Command::Internal(args) => match &args.step {
             Step::Record {

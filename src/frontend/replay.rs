@@ -15,14 +15,16 @@ use super::{
 };
 use crate::{
     digest::Digest,
+    fetch::Network,
     gateway::{BuildResult, Client, Ref, Refs, SolveRequest},
     llb::{
         audit::{Expected, HttpPin, ImagePin},
-        build::{Attached, Bind, BuildError, Command, Graph, Launcher, Local, NewFile, Output, launch},
+        build::{
+            Attached, Bind, BuildError, Command, Graph, Launcher, Local, NewFile, Output, launch,
+        },
         definition::Definition,
         ops::{Kind as OpKind, NetMode},
     },
-    fetch::Network,
     pipeline::{self, AT_ONCE, Build, PlatformOutcome},
     reference::ImageReference,
     replay::{
@@ -80,7 +82,8 @@ impl<'a> Steps<'a> {
         options: &'a Options,
         session: &'a str,
     ) -> Result<Option<Self>, Failure> {
-        let needed = build.lock.runs().next().is_some() || options.record().is_ok_and(|record| record.is_some());
+        let needed = build.lock.runs().next().is_some()
+            || options.record().is_ok_and(|record| record.is_some());
         if !needed {
             return Ok(None);
         }
@@ -106,12 +109,16 @@ impl<'a> Steps<'a> {
         let mut findings = Vec::new();
         let mut store = None;
         for reference in references(result) {
-            let Some(bytes) = &mut reference.definition else { continue };
+            let Some(bytes) = &mut reference.definition else {
+                continue;
+            };
             let mut definition = Definition::decode(bytes).map_err(broken)?;
             let mut graph = Graph::default();
             let mut launchers = BTreeMap::new();
             for step in steps(&definition) {
-                let Some(recording) = self.recording(&step.key) else { continue };
+                let Some(recording) = self.recording(&step.key) else {
+                    continue;
+                };
                 let place = self.place(&definition, &step.id, built);
                 if store.is_none() {
                     store = Some(self.store(expected).await?);
@@ -205,7 +212,8 @@ impl<'a> Steps<'a> {
             .map(|exchange| (exchange.url.as_str(), &exchange.digest))
             .collect();
         let asked = bodies.into_iter().map(|(url, digest)| async move {
-            let judged = pipeline::http(self.build, self.resolver, url, Some(&digest.to_string())).await;
+            let judged =
+                pipeline::http(self.build, self.resolver, url, Some(&digest.to_string())).await;
             judged.refusal().map(|refusal| (url, refusal))
         });
         let judged: Vec<_> = stream::iter(asked).buffered(AT_ONCE).collect().await;
@@ -219,7 +227,11 @@ impl<'a> Steps<'a> {
                 0 => String::new(),
                 more => format!(" and {more} more"),
             };
-            (kind, format!("it downloads {}{more}: {cause}", named.join(", ")), next)
+            (
+                kind,
+                format!("it downloads {}{more}: {cause}", named.join(", ")),
+                next,
+            )
         });
         told.collect()
     }
@@ -245,7 +257,9 @@ impl<'a> Steps<'a> {
                 let local = Local {
                     name: name.clone(),
                     session: session.clone(),
-                    follow_paths: paths.map(|digest| format!("{BODIES}/{}", digest.hex())).collect(),
+                    follow_paths: paths
+                        .map(|digest| format!("{BODIES}/{}", digest.hex()))
+                        .collect(),
                     shared_key_hint: format!("verified-dockerfile {STORE}"),
                     ..Local::default()
                 };
@@ -253,7 +267,11 @@ impl<'a> Steps<'a> {
             }
             Store::Image(reference) => {
                 let platform = super::gate::platform(self.build.build_platform);
-                graph.image(&reference.to_string(), &platform, &format!("[verified] load what {named} downloads"))
+                graph.image(
+                    &reference.to_string(),
+                    &platform,
+                    &format!("[verified] load what {named} downloads"),
+                )
             }
             Store::None => match self.from_urls(recording, expected, &mut graph) {
                 Ok(output) => output,
@@ -276,8 +294,13 @@ impl<'a> Steps<'a> {
                 readonly,
             });
         }
-        let made = graph.exec(&command, &format!("[verified] check what {named} downloads"));
-        let made = made.first().ok_or_else(|| broken("a step without output"))?;
+        let made = graph.exec(
+            &command,
+            &format!("[verified] check what {named} downloads"),
+        );
+        let made = made
+            .first()
+            .ok_or_else(|| broken("a step without output"))?;
         Ok(Ok(graph.finish(made)))
     }
 
@@ -290,7 +313,10 @@ impl<'a> Steps<'a> {
     ) -> Result<Output, String> {
         let mut files = Vec::new();
         for digest in recording.bodies().into_keys() {
-            let mut served = recording.exchanges.iter().filter(|other| other.digest == *digest);
+            let mut served = recording
+                .exchanges
+                .iter()
+                .filter(|other| other.digest == *digest);
             let Some(exchange) = served.clone().find(|exchange| is_plain(exchange)) else {
                 let url = served.next().map_or("", |exchange| exchange.url.as_str());
                 return Err(format!(
@@ -299,12 +325,24 @@ impl<'a> Steps<'a> {
                 ));
             };
             let url = &exchange.url;
-            let file = graph.http(url, Some(digest), "body", &format!("[verified] download {url}"));
+            let file = graph.http(
+                url,
+                Some(digest),
+                "body",
+                &format!("[verified] download {url}"),
+            );
             let pins = expected.http.entry(url.clone()).or_default();
             pins.push(HttpPin::from(digest.clone()));
-            files.push((file, "body".to_owned(), format!("{BODIES}/{}", digest.hex())));
+            files.push((
+                file,
+                "body".to_owned(),
+                format!("{BODIES}/{}", digest.hex()),
+            ));
         }
-        let name = format!("[verified] load what {} downloads", shown(&recording.command));
+        let name = format!(
+            "[verified] load what {} downloads",
+            shown(&recording.command)
+        );
         match graph.collect(&files, &name) {
             // A step that was only given empty answers.
             Err(BuildError::Nothing) => graph.files(&[NewFile::new("none", Vec::new())], &name),
@@ -315,7 +353,11 @@ impl<'a> Steps<'a> {
 
     /// Our own image in `graph`, and among what may be used.
     fn own(&self, graph: &mut Graph, expected: &mut Expected) -> Result<Output, Failure> {
-        let sources = self.own.nodes.iter().filter(|node| matches!(node.op().kind, Some(OpKind::Source(_))));
+        let sources = self
+            .own
+            .nodes
+            .iter()
+            .filter(|node| matches!(node.op().kind, Some(OpKind::Source(_))));
         expected.own.extend(sources.map(|node| node.id().clone()));
         graph.import(&self.own).map_err(broken)
     }
@@ -342,7 +384,11 @@ impl<'a> Steps<'a> {
             )));
         };
         let image = image.with_default_tag();
-        let found = self.resolver.image(&image, self.build.build_platform).await.map_err(broken)?;
+        let found = self
+            .resolver
+            .image(&image, self.build.build_platform)
+            .await
+            .map_err(broken)?;
         // Nothing of it is trusted: each body in it is compared with the lock.
         expected.images.insert(ImagePin {
             repository: image.repository(),
@@ -351,9 +397,17 @@ impl<'a> Steps<'a> {
         Ok(Store::Image(image.with_digest(found.digest)))
     }
 
-    fn place(&self, definition: &Definition, id: &Digest, built: &PlatformOutcome) -> Option<Place> {
+    fn place(
+        &self,
+        definition: &Definition,
+        id: &Digest,
+        built: &PlatformOutcome,
+    ) -> Option<Place> {
         let (start, end) = downloads::user_of(definition, id, self.build.file)?;
-        let (start, end) = (built.rewritten.original_line(start), built.rewritten.original_line(end));
+        let (start, end) = (
+            built.rewritten.original_line(start),
+            built.rewritten.original_line(end),
+        );
         Some(Place::lines(start, end.max(start)))
     }
 
@@ -372,23 +426,41 @@ impl<'a> Steps<'a> {
         let mut outputs = Vec::new();
         let store = self.store(expected).await?;
         for reference in references(&mut result) {
-            let Some(bytes) = &reference.definition else { continue };
+            let Some(bytes) = &reference.definition else {
+                continue;
+            };
             let mut definition = Definition::decode(bytes).map_err(broken)?;
             let mut graph = Graph::default();
             let root = self.own(&mut graph, expected)?;
-            let words = ["/verified-dockerfile", "internal", "replay-folder", "/out/records"];
+            let words = [
+                "/verified-dockerfile",
+                "internal",
+                "replay-folder",
+                "/out/records",
+            ];
             let folder = Command::new(root.clone(), words.map(str::to_owned).to_vec());
             let folder = graph.exec(&folder, "[verified] make room for recordings");
-            let folder = folder.first().ok_or_else(|| broken("a step without output"))?.clone();
+            let folder = folder
+                .first()
+                .ok_or_else(|| broken("a step without output"))?
+                .clone();
             let mut launchers = BTreeMap::new();
             for step in steps(&definition) {
-                if let (Record::Missing, Some(recording)) = (which, self.build.lock.run(&step.key)) {
+                if let (Record::Missing, Some(recording)) = (which, self.build.lock.run(&step.key))
+                {
                     if recording.exchanges.is_empty() {
                         continue;
                     }
                     let place = self.place(&definition, &step.id, built);
                     let launcher = self
-                        .replayed(recording, &store, expected, &mut graph, place, &mut findings)
+                        .replayed(
+                            recording,
+                            &store,
+                            expected,
+                            &mut graph,
+                            place,
+                            &mut findings,
+                        )
                         .await?;
                     launchers.insert(step.id, launcher);
                     continue;
@@ -469,7 +541,9 @@ fn steps(definition: &Definition) -> Vec<Step> {
     let mut counts: BTreeMap<Digest, usize> = BTreeMap::new();
     let mut found = Vec::new();
     for node in &definition.nodes {
-        let Some(OpKind::Exec(exec)) = &node.op().kind else { continue };
+        let Some(OpKind::Exec(exec)) = &node.op().kind else {
+            continue;
+        };
         if exec.network != NetMode::None {
             continue;
         }
@@ -483,7 +557,11 @@ fn steps(definition: &Definition) -> Vec<Step> {
         found.push(Step {
             id: node.id().clone(),
             key,
-            argv: exec.meta.as_ref().map(|meta| meta.args.clone()).unwrap_or_default(),
+            argv: exec
+                .meta
+                .as_ref()
+                .map(|meta| meta.args.clone())
+                .unwrap_or_default(),
         });
     }
     found

@@ -350,7 +350,10 @@ impl<'a> Table<'a> {
                     name: format!("`{key}`"),
                     span,
                 }),
-                None => Err(self.error(span, format!("`{key}` {} is a list of tables in braces", self.place()))),
+                None => Err(self.error(
+                    span,
+                    format!("`{key}` {} is a list of tables in braces", self.place()),
+                )),
             }
         });
         tables.collect()

@@ -92,7 +92,10 @@ async fn local(request: Request<Incoming>, url: &Url) -> Response<Body> {
         Ok::<_, io::Error>(Response::from_parts(parts, body))
     };
     answered.await.unwrap_or_else(|error| {
-        text(StatusCode::BAD_GATEWAY, &format!("verified-dockerfile: {url}: {error}\n"))
+        text(
+            StatusCode::BAD_GATEWAY,
+            &format!("verified-dockerfile: {url}: {error}\n"),
+        )
     })
 }
 
@@ -154,7 +157,11 @@ fn some(headers: &HeaderMap, names: &[&str]) -> BTreeMap<String, String> {
 }
 
 /// The head of a response as the recording has it: in both modes, so that a step sees the same.
-fn head(status: u16, headers: &BTreeMap<String, String>, length: Option<u64>) -> Option<Response<()>> {
+fn head(
+    status: u16,
+    headers: &BTreeMap<String, String>,
+    length: Option<u64>,
+) -> Option<Response<()>> {
     let mut response = Response::new(());
     *response.status_mut() = StatusCode::from_u16(status).ok()?;
     for (name, value) in headers {
@@ -200,7 +207,10 @@ impl Recorder {
         let mut running =
             std::mem::take(&mut *self.running.lock().unwrap_or_else(PoisonError::into_inner));
         // What has not come by then is not recorded; nothing of the step can depend on it.
-        let _ = timeout(FAREWELL, async { while running.join_next().await.is_some() {} }).await;
+        let _ = timeout(FAREWELL, async {
+            while running.join_next().await.is_some() {}
+        })
+        .await;
         let mut done =
             std::mem::take(&mut *self.done.lock().unwrap_or_else(PoisonError::into_inner));
         done.sort_by_key(|(number, _)| *number);
@@ -228,7 +238,11 @@ impl Recorder {
             size: 0,
         };
         let sent = match outgoing(&parts.method, url, &parts.headers, known.body) {
-            Ok(request) => self.upstream.send(request).await.map_err(|error| error.to_string()),
+            Ok(request) => self
+                .upstream
+                .send(request)
+                .await
+                .map_err(|error| error.to_string()),
             Err(error) => Err(error.to_string()),
         };
         let response = match sent {
@@ -240,7 +254,9 @@ impl Recorder {
             }
         };
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            return self.refusals.refuse(&what, "other protocols than HTTP are not recorded");
+            return self
+                .refusals
+                .refuse(&what, "other protocols than HTTP are not recorded");
         }
         exchange.status = response.status().as_u16();
         exchange.headers = some(response.headers(), &KEPT);
@@ -249,7 +265,11 @@ impl Recorder {
             .get(header::CONTENT_LENGTH)
             .and_then(|value| value.to_str().ok()?.parse().ok());
         let bodiless = exchange.method == "HEAD" || matches!(exchange.status, 204 | 304);
-        let length = if bodiless { told } else { response.body().size_hint().exact() };
+        let length = if bodiless {
+            told
+        } else {
+            response.body().size_hint().exact()
+        };
         let Some(head) = head(exchange.status, &exchange.headers, length) else {
             return self.refusals.refuse(&what, "the answer is no plain HTTP");
         };
@@ -260,7 +280,11 @@ impl Recorder {
         }
         let writer = match Writer::new(&self.folder) {
             Ok(writer) => writer,
-            Err(error) => return self.refusals.refuse(&what, &format!("it cannot be kept: {error}")),
+            Err(error) => {
+                return self
+                    .refusals
+                    .refuse(&what, &format!("it cannot be kept: {error}"));
+            }
         };
         let (sender, body) = Channel::<Bytes, io::Error>::new(PARTS);
         let transfer = Transfer {
@@ -288,7 +312,9 @@ impl Recorder {
                 self.note(number, exchange);
                 text(StatusCode::BAD_GATEWAY, message)
             }
-            Err(error) => self.refusals.refuse(message, &format!("it cannot be kept: {error}")),
+            Err(error) => self
+                .refusals
+                .refuse(message, &format!("it cannot be kept: {error}")),
         }
     }
 
@@ -319,10 +345,14 @@ impl Transfer {
                     return self.writer.discard();
                 }
             };
-            let Ok(data) = frame.into_data() else { continue };
+            let Ok(data) = frame.into_data() else {
+                continue;
+            };
             if let Err(error) = self.writer.write(&data) {
                 let what = format!("{} {}", self.exchange.method, self.exchange.url);
-                let _ = self.refusals.refuse(&what, &format!("it cannot be kept: {error}"));
+                let _ = self
+                    .refusals
+                    .refuse(&what, &format!("it cannot be kept: {error}"));
                 to.abort(error);
                 return self.writer.discard();
             }
@@ -339,7 +369,9 @@ impl Transfer {
             }
             Err(error) => {
                 let what = format!("{} {}", self.exchange.method, self.exchange.url);
-                let _ = self.refusals.refuse(&what, &format!("it cannot be kept: {error}"));
+                let _ = self
+                    .refusals
+                    .refuse(&what, &format!("it cannot be kept: {error}"));
                 to.abort(error);
             }
         }
@@ -378,7 +410,9 @@ impl Player {
             sent: known.sent.as_ref(),
         };
         let Some(found) = self.replayed.find(&asked) else {
-            return self.refusals.refuse(&what, "this is not in the step's recording");
+            return self
+                .refusals
+                .refuse(&what, "this is not in the step's recording");
         };
         self.serve(found)
             .unwrap_or_else(|error| self.refusals.refuse(&what, &error.to_string()))
@@ -403,19 +437,26 @@ impl Player {
                 head.map(|()| body)
             }
             Found::Head(_) => {
-                let head = head(exchange.status, &headers, Some(exchange.size)).ok_or_else(broken)?;
+                let head =
+                    head(exchange.status, &headers, Some(exchange.size)).ok_or_else(broken)?;
                 head.map(|()| empty())
             }
             Found::Part(_, first, last) => {
                 let size = exchange.size;
-                headers.insert("content-range".to_owned(), format!("bytes {first}-{last}/{size}"));
+                headers.insert(
+                    "content-range".to_owned(),
+                    format!("bytes {first}-{last}/{size}"),
+                );
                 let length = last.saturating_sub(first).saturating_add(1);
                 let head = head(206, &headers, Some(length)).ok_or_else(broken)?;
                 let body = self.body(exchange, first, length)?;
                 head.map(|()| body)
             }
             Found::Beyond(_) => {
-                headers.insert("content-range".to_owned(), format!("bytes */{}", exchange.size));
+                headers.insert(
+                    "content-range".to_owned(),
+                    format!("bytes */{}", exchange.size),
+                );
                 let head = head(416, &headers, Some(0)).ok_or_else(broken)?;
                 head.map(|()| empty())
             }

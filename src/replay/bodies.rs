@@ -34,7 +34,10 @@ impl Writer {
     pub fn new(folder: &Path) -> io::Result<Self> {
         let number = PARTS.fetch_add(1, Ordering::Relaxed);
         let part = folder.join(format!(".part-{}-{number}", std::process::id()));
-        let file = OpenOptions::new().write(true).create_new(true).open(&part)?;
+        let file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(&part)?;
         Ok(Self {
             folder: folder.to_owned(),
             part,
@@ -153,7 +156,12 @@ mod tests {
         import(&from, &to, &digest, size).unwrap();
         assert_eq!(fs::read(path(&to, &digest)).unwrap(), b"content");
         fs::remove_file(path(&to, &digest)).unwrap();
-        for (bytes, size) in [(&b"c0ntent"[..], 7), (b"content+", 7), (b"conten", 7), (b"content", 8)] {
+        for (bytes, size) in [
+            (&b"c0ntent"[..], 7),
+            (b"content+", 7),
+            (b"conten", 7),
+            (b"content", 8),
+        ] {
             fs::write(path(&from, &digest), bytes).unwrap();
             import(&from, &to, &digest, size).unwrap_err();
             assert_eq!(fs::read_dir(&to).unwrap().count(), 0, "{bytes:?}");

@@ -97,9 +97,7 @@ impl Authority {
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         params.use_authority_key_identifier_extension = true;
         always(&mut params);
-        let certificate = params
-            .signed_by(&self.leaf, &self.issuer)
-            .map_err(failed)?;
+        let certificate = params.signed_by(&self.leaf, &self.issuer).map_err(failed)?;
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(self.leaf.serialize_der()));
         let key = self
             .provider

@@ -5,7 +5,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{bodies, launch::{self, BODIES}, record::Recording, store::STEPS};
+use super::{
+    bodies,
+    launch::{self, BODIES},
+    record::Recording,
+    store::STEPS,
+};
 use crate::lock::Lock;
 
 /// What came in.

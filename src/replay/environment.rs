@@ -60,15 +60,20 @@ pub type Variables = BTreeMap<String, String>;
 #[must_use]
 pub fn authorities(own: &Variables) -> String {
     let named = AUTHORITIES.iter().filter_map(|name| own.get(*name));
-    let paths = named.map(PathBuf::from).chain(BUNDLES.iter().map(PathBuf::from));
+    let paths = named
+        .map(PathBuf::from)
+        .chain(BUNDLES.iter().map(PathBuf::from));
     let mut seen = Vec::new();
     let mut text = String::new();
     for path in paths {
-        let Ok(path) = path.canonicalize() else { continue };
+        let Ok(path) = path.canonicalize() else {
+            continue;
+        };
         if seen.contains(&path) {
             continue;
         }
-        let small = fs::metadata(&path).is_ok_and(|about| about.is_file() && about.len() <= MAX_FILE);
+        let small =
+            fs::metadata(&path).is_ok_and(|about| about.is_file() && about.len() <= MAX_FILE);
         if let Some(file) = small.then(|| fs::read_to_string(&path).ok()).flatten()
             && text.len().saturating_add(file.len()) <= MAX_LIST
         {
@@ -126,9 +131,9 @@ pub fn prepare(
 
     let mut wget = match own.get("WGETRC") {
         Some(path) => small_file(Path::new(path)),
-        None => own
-            .get("HOME")
-            .map_or_else(String::new, |home| small_file(&Path::new(home).join(".wgetrc"))),
+        None => own.get("HOME").map_or_else(String::new, |home| {
+            small_file(&Path::new(home).join(".wgetrc"))
+        }),
     };
     wget.push_str(&format!("\nca_certificate = {list}\n"));
     set("WGETRC", &write("wgetrc", wget.as_bytes())?);
@@ -146,7 +151,9 @@ pub fn prepare(
     let (host, port) = proxy.rsplit_once(':').unwrap_or((proxy, ""));
     let mut java = own.get("JAVA_TOOL_OPTIONS").cloned().unwrap_or_default();
     for scheme in ["http", "https"] {
-        java.push_str(&format!(" -D{scheme}.proxyHost={host} -D{scheme}.proxyPort={port}"));
+        java.push_str(&format!(
+            " -D{scheme}.proxyHost={host} -D{scheme}.proxyPort={port}"
+        ));
     }
     java.push_str(&format!(
         " -Djavax.net.ssl.trustStore={store} -Djavax.net.ssl.trustStoreType=JKS -Djavax.net.ssl.trustStorePassword={PASSWORD}"
@@ -185,7 +192,11 @@ fn key_store(certificate: &[u8]) -> Vec<u8> {
     text("verified-dockerfile", &mut out);
     out.extend(0_u64.to_be_bytes());
     text("X.509", &mut out);
-    out.extend(u32::try_from(certificate.len()).unwrap_or_default().to_be_bytes());
+    out.extend(
+        u32::try_from(certificate.len())
+            .unwrap_or_default()
+            .to_be_bytes(),
+    );
     out.extend(certificate);
     let mut hash = Sha1::new();
     for unit in PASSWORD.encode_utf16() {

@@ -88,7 +88,12 @@ fn start(mode: &Mode, command: &[OsString], settings: &Path, own: Variables) -> 
     runtime.block_on(within(mode, command, settings, own))
 }
 
-async fn within(mode: &Mode, command: &[OsString], settings: &Path, own: Variables) -> io::Result<u8> {
+async fn within(
+    mode: &Mode,
+    command: &[OsString],
+    settings: &Path,
+    own: Variables,
+) -> io::Result<u8> {
     let authority = Arc::new(Authority::new().map_err(io::Error::other)?);
     let image = environment::authorities(&own);
     let (answer, refusals) = match mode {
@@ -181,7 +186,11 @@ async fn child(command: &[OsString], variables: &[(String, String)]) -> io::Resu
         Ok(child) => child,
         Err(error) => {
             eprintln!("verified-dockerfile: {program:?} cannot be run: {error}");
-            return Ok(if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 });
+            return Ok(if error.kind() == io::ErrorKind::NotFound {
+                127
+            } else {
+                126
+            });
         }
     };
     let id = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
@@ -210,7 +219,9 @@ fn wait(id: Pid) -> io::Result<u8> {
 
 /// As a shell would say it.
 fn code(status: WaitStatus) -> Option<u8> {
-    let exit = status.exit_status().and_then(|status| u8::try_from(status).ok());
+    let exit = status
+        .exit_status()
+        .and_then(|status| u8::try_from(status).ok());
     let signal = status
         .terminating_signal()
         .and_then(|signal| u8::try_from(signal).ok());

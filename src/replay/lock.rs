@@ -45,7 +45,9 @@ pub(crate) fn read(top: &Table<'_>) -> Result<BTreeMap<Digest, Recording>, FileE
 
 fn exchange(table: &Table<'_>) -> Result<Exchange, FileError> {
     table.only(
-        &["method", "url", "asked", "sent", "status", "headers", "digest", "size"],
+        &[
+            "method", "url", "asked", "sent", "status", "headers", "digest", "size",
+        ],
         &[],
     )?;
     let url = table.required_string("url", "it says what was asked for")?;
@@ -120,7 +122,11 @@ pub(crate) fn write(recording: &Recording, out: &mut fmt::Formatter<'_>) -> fmt:
             write!(out, "status = {}, ", exchange.status)?;
         }
         write_headers("headers", &exchange.headers, out)?;
-        writeln!(out, "digest = \"{}\", size = {} }},", exchange.digest, exchange.size)?;
+        writeln!(
+            out,
+            "digest = \"{}\", size = {} }},",
+            exchange.digest, exchange.size
+        )?;
     }
     out.write_str("]\n")
 }
@@ -142,7 +148,11 @@ fn write_headers(
 
 #[cfg(test)]
 mod tests {
-    use crate::{digest::Digest, lock::Lock, replay::record::{Exchange, Recording}};
+    use crate::{
+        digest::Digest,
+        lock::Lock,
+        replay::record::{Exchange, Recording},
+    };
 
     fn lock() -> Lock {
         let mut recording = Recording::new(Digest::sha256(b"step"), "curl \"a\" |\ttar 'x'");

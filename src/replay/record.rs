@@ -118,8 +118,8 @@ impl Recording {
     /// # Errors
     /// Whatever could not have been recorded.
     pub fn from_json(bytes: &[u8]) -> Result<Self, RecordError> {
-        let recording: Self = serde_json::from_slice(bytes)
-            .map_err(|error| RecordError::Form(error.to_string()))?;
+        let recording: Self =
+            serde_json::from_slice(bytes).map_err(|error| RecordError::Form(error.to_string()))?;
         recording.check()?;
         Ok(recording)
     }

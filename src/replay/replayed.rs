@@ -95,20 +95,21 @@ impl Replayed {
     #[must_use]
     pub fn find(&self, asked: &Asked<'_>) -> Option<Found<'_>> {
         let groups = self.groups(asked.method, asked.url);
-        let mut with_body = groups
-            .iter()
-            .filter(|group| self.first(group).is_some_and(|first| first.sent.as_ref() == asked.sent));
-        let exact = with_body
-            .clone()
-            .find(|group| self.first(group).is_some_and(|first| first.asked == *asked.headers));
+        let mut with_body = groups.iter().filter(|group| {
+            self.first(group)
+                .is_some_and(|first| first.sent.as_ref() == asked.sent)
+        });
+        let exact = with_body.clone().find(|group| {
+            self.first(group)
+                .is_some_and(|first| first.asked == *asked.headers)
+        });
         if let Some(group) = exact {
             return self.take(group).map(Found::Whole);
         }
         // The same but for what the client would rather have.
         let alike = with_body.find(|group| {
-            self.first(group).is_some_and(|first| {
-                strict(&first.asked) == strict(asked.headers)
-            })
+            self.first(group)
+                .is_some_and(|first| strict(&first.asked) == strict(asked.headers))
         });
         if let Some(group) = alike {
             return self.take(group).map(Found::Whole);
@@ -124,8 +125,13 @@ impl Replayed {
         let unconditional = |exchange: &&Exchange| {
             ["range", "content-encoding", "git-protocol"]
                 .iter()
-                .all(|name| exchange.asked.get(*name) == asked.headers.get(*name) || *name == "range" && !exchange.asked.contains_key("range"))
-                && !CONDITIONS.iter().any(|name| exchange.asked.contains_key(*name))
+                .all(|name| {
+                    exchange.asked.get(*name) == asked.headers.get(*name)
+                        || *name == "range" && !exchange.asked.contains_key("range")
+                })
+                && !CONDITIONS
+                    .iter()
+                    .any(|name| exchange.asked.contains_key(*name))
                 && exchange.sent.is_none()
         };
         let of = |method: &str| {
@@ -249,7 +255,12 @@ mod tests {
         Replayed::new(recording)
     }
 
-    fn find<'a>(replayed: &'a Replayed, method: &str, url: &str, asked: &[(&str, &str)]) -> Option<Found<'a>> {
+    fn find<'a>(
+        replayed: &'a Replayed,
+        method: &str,
+        url: &str,
+        asked: &[(&str, &str)],
+    ) -> Option<Found<'a>> {
         let headers = headers(asked);
         replayed.find(&Asked {
             method,
@@ -264,7 +275,10 @@ mod tests {
     #[test]
     fn only_what_was_asked_is_answered() {
         let replayed = replayed(vec![exchange("GET", URL, &[], "one")]);
-        assert!(matches!(find(&replayed, "GET", URL, &[]), Some(Found::Whole(_))));
+        assert!(matches!(
+            find(&replayed, "GET", URL, &[]),
+            Some(Found::Whole(_))
+        ));
         for (method, url) in [
             ("POST", URL),
             ("GET", "https://files.test/a"),
@@ -277,7 +291,12 @@ mod tests {
         }
         let headers = BTreeMap::new();
         let sent = Digest::sha256(b"body");
-        let asked = Asked { method: "GET", url: URL, headers: &headers, sent: Some(&sent) };
+        let asked = Asked {
+            method: "GET",
+            url: URL,
+            headers: &headers,
+            sent: Some(&sent),
+        };
         assert_eq!(replayed.find(&asked), None);
     }
 
@@ -293,7 +312,12 @@ mod tests {
         let headers = BTreeMap::new();
         for (sent, body) in [("a", Some("one")), ("b", Some("two")), ("c", None)] {
             let sent = Digest::sha256(sent.as_bytes());
-            let asked = Asked { method: "POST", url: URL, headers: &headers, sent: Some(&sent) };
+            let asked = Asked {
+                method: "POST",
+                url: URL,
+                headers: &headers,
+                sent: Some(&sent),
+            };
             let digest = match replayed.find(&asked) {
                 Some(Found::Whole(exchange)) => Some(exchange.digest.clone()),
                 _ => None,
@@ -331,7 +355,10 @@ mod tests {
         assert_eq!(size(&[("accept", "application/json")]), 2);
         size(&[("accept", "*/*"), ("accept-encoding", "br")]);
         // Another protocol is another question.
-        assert_eq!(find(&replayed, "GET", URL, &[("git-protocol", "version=2")]), None);
+        assert_eq!(
+            find(&replayed, "GET", URL, &[("git-protocol", "version=2")]),
+            None
+        );
     }
 
     #[test]
@@ -341,7 +368,10 @@ mod tests {
         let first = replayed(vec![unchanged.clone()]);
         assert!(find(&first, "GET", URL, &[("if-none-match", "\"x\"")]).is_some());
         assert_eq!(find(&first, "GET", URL, &[]), None);
-        assert_eq!(find(&first, "GET", URL, &[("if-none-match", "\"y\"")]), None);
+        assert_eq!(
+            find(&first, "GET", URL, &[("if-none-match", "\"y\"")]),
+            None
+        );
         let both = replayed(vec![unchanged, exchange("GET", URL, &[], "one")]);
         assert!(matches!(
             find(&both, "GET", URL, &[("if-none-match", "\"y\"")]),
@@ -362,15 +392,26 @@ mod tests {
             ("bytes=-0", None),
         ] {
             match (find(&replayed, "GET", URL, &[("range", range)]), wanted) {
-                (Some(Found::Part(_, first, last)), Some(part)) => assert_eq!((first, last), part, "{range}"),
+                (Some(Found::Part(_, first, last)), Some(part)) => {
+                    assert_eq!((first, last), part, "{range}")
+                }
                 (Some(Found::Beyond(_)), None) => {}
                 other => panic!("{range}: {other:?}"),
             }
         }
         for range in ["bytes=5-2", "bytes=0-1,3-4", "lines=1-2", "bytes=x-"] {
-            assert!(matches!(find(&replayed, "GET", URL, &[("range", range)]), Some(Found::Whole(_))), "{range}");
+            assert!(
+                matches!(
+                    find(&replayed, "GET", URL, &[("range", range)]),
+                    Some(Found::Whole(_))
+                ),
+                "{range}"
+            );
         }
-        assert!(matches!(find(&replayed, "HEAD", URL, &[]), Some(Found::Head(_))));
+        assert!(matches!(
+            find(&replayed, "HEAD", URL, &[]),
+            Some(Found::Head(_))
+        ));
     }
 
     #[test]

@@ -170,7 +170,10 @@ fn host_of(request: &Request<Incoming>) -> &str {
 
 fn connect(request: Request<Incoming>, shared: Arc<Shared>) -> Response<Body> {
     let Some(authority) = request.uri().authority().map(ToString::to_string) else {
-        return text(StatusCode::BAD_REQUEST, "verified-dockerfile: CONNECT to nowhere\n");
+        return text(
+            StatusCode::BAD_REQUEST,
+            "verified-dockerfile: CONNECT to nowhere\n",
+        );
     };
     let Ok(url) = Url::new(true, &authority, "/") else {
         return shared
@@ -215,7 +218,12 @@ where
     if byte == TLS_HANDSHAKE {
         encrypted(stream, Some(authority), shared).await;
     } else if byte.is_ascii_uppercase() {
-        Box::pin(connection(stream, To::Host(authority.to_owned(), false), shared)).await;
+        Box::pin(connection(
+            stream,
+            To::Host(authority.to_owned(), false),
+            shared,
+        ))
+        .await;
     } else {
         refuse("it speaks neither HTTP nor TLS");
     }

@@ -41,7 +41,10 @@ pub fn key(op: &Op, exec: &ExecOp, number: usize) -> Digest {
         .map(|input| input.digest.as_str());
     let step = Step {
         platform: op.platform.as_ref().map(|platform| {
-            format!("{}/{}/{}", platform.os, platform.architecture, platform.variant)
+            format!(
+                "{}/{}/{}",
+                platform.os, platform.architecture, platform.variant
+            )
         }),
         command: &meta.args,
         environment,

@@ -3,11 +3,7 @@
 //! A store is a folder: `sha256/DIGITS` for each body. What `lock` gets out of a build is one, with `steps/DIGITS.json` for each
 //! step that was recorded.
 
-use std::{
-    fs, io,
-    os::unix::fs::PermissionsExt as _,
-    path::Path,
-};
+use std::{fs, io, os::unix::fs::PermissionsExt as _, path::Path};
 
 use super::{
     bodies,

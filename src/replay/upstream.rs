@@ -90,7 +90,10 @@ impl Upstream {
     ///
     /// # Errors
     /// [`UpstreamError::Failed`].
-    pub async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, UpstreamError> {
+    pub async fn send(
+        &self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response<Incoming>, UpstreamError> {
         self.client
             .request(request)
             .await
@@ -132,7 +135,9 @@ impl Proxies {
                 return Ok(None);
             };
             let url = match Url::parse(value) {
-                Err(UrlError::Scheme) if !value.contains("://") => Url::parse(&format!("http://{value}")),
+                Err(UrlError::Scheme) if !value.contains("://") => {
+                    Url::parse(&format!("http://{value}"))
+                }
                 other => other,
             };
             match url {
@@ -186,10 +191,12 @@ impl Ways {
     async fn open(&self, uri: &Uri) -> io::Result<Stream> {
         let url = Url::parse(&uri.to_string()).map_err(io::Error::other)?;
         let proxy = self.proxies.of(&url);
-        let (host, port) = proxy.map_or((url.host(), url.port()), |proxy| (proxy.host(), proxy.port()));
-        let mut tcp = TcpStream::connect((host, port)).await.map_err(|error| {
-            io::Error::new(error.kind(), format!("{host}:{port}: {error}"))
-        })?;
+        let (host, port) = proxy.map_or((url.host(), url.port()), |proxy| {
+            (proxy.host(), proxy.port())
+        });
+        let mut tcp = TcpStream::connect((host, port))
+            .await
+            .map_err(|error| io::Error::new(error.kind(), format!("{host}:{port}: {error}")))?;
         tcp.set_nodelay(true)?;
         if !url.tls() {
             return Ok(Stream {

@@ -163,7 +163,10 @@ mod tests {
             ("HTTP://Files.Test", "http://files.test/"),
             ("http://files.test:80/a?b#c", "http://files.test/a?b"),
             ("https://files.test:443/A%2f", "https://files.test/A%2f"),
-            ("https://u:p@files.test:8443?q", "https://files.test:8443/?q"),
+            (
+                "https://u:p@files.test:8443?q",
+                "https://files.test:8443/?q",
+            ),
             ("http://[::1]:8080/", "http://[::1]:8080/"),
             ("http://files.test./x", "http://files.test/x"),
         ] {

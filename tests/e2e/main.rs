@@ -12,6 +12,8 @@ mod equal;
 mod fetches;
 mod graph;
 mod hostile;
+mod image_proofs;
+mod instance;
 mod places;
 mod proofs;
 mod replay;
@@ -38,6 +40,7 @@ const GROUPS: &[(&str, &[Test])] = &[
     ("stock", stock::TESTS),
     ("signatures", signatures::TESTS),
     ("proofs", proofs::TESTS),
+    ("proofs", image_proofs::TESTS),
     ("places", places::TESTS),
     ("fetches", fetches::TESTS),
     ("steps", steps::TESTS),

@@ -55,7 +55,10 @@ fn replay(case: &Case, dockerfile: &str) -> Result<Outcome> {
 fn download(case: &Case) -> Result<()> {
     let base = case.base("base")?;
     let url = case.bench.web.put("/replay/download", b"first content");
-    case.policy(&[accept("image", &base.repository), accept("http", "http://**")])?;
+    case.policy(&[
+        accept("image", &base.repository),
+        accept("http", "http://**"),
+    ])?;
     let dockerfile = format!("FROM {}\nRUN wget -O /file {url}\n", base.tagged());
     record(case, &dockerfile)?;
     let hits = case.bench.web.hits("/replay/download");

@@ -79,11 +79,18 @@ pub fn launch(
         true
     });
     // What is mounted comes before whoever mounts it.
-    let have: Vec<Digest> = definition.nodes.iter().map(|node| node.id().clone()).collect();
+    let have: Vec<Digest> = definition
+        .nodes
+        .iter()
+        .map(|node| node.id().clone())
+        .collect();
     let new = graph.nodes.iter().filter(|node| !have.contains(node.id()));
     definition.nodes.splice(0..0, new.cloned());
     for (id, metadata) in &graph.metadata {
-        definition.metadata.entry(id.clone()).or_insert_with(|| metadata.clone());
+        definition
+            .metadata
+            .entry(id.clone())
+            .or_insert_with(|| metadata.clone());
     }
     let outputs = |id: &Digest, indices: Vec<i64>| {
         let digest = ids.get(&id.to_string()).cloned().unwrap_or_default();
