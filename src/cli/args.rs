@@ -44,6 +44,8 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Fix what is not in the lock, with the proof of it; renew what is.
     Lock(super::lock::LockArgs),
+    /// Run the steps once with the network, and record what they download, by docker buildx.
+    Record(super::record::RecordArgs),
     /// Verify one Sigstore bundle for a file or digest.
     VerifyBundle(VerifyBundleArgs),
     /// Run inside a build step; not for people.

@@ -7,6 +7,7 @@ mod explain;
 mod lock;
 mod progress;
 mod project;
+mod record;
 mod rewrite;
 mod verify_bundle;
 
@@ -75,6 +76,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args, colour),
         Command::Explain(args) => explain::run(&args),
         Command::Lock(args) => lock::run(&args),
+        Command::Record(args) => record::run(&args),
         Command::VerifyBundle(args) => verify_bundle::run(&args, jiff::Timestamp::now()),
         Command::Internal(args) => match &args.step {
             Step::Record {
