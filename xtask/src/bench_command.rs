@@ -34,6 +34,12 @@ pub enum Subject {
         #[arg(long, default_value = "15")]
         runs: NonZeroUsize,
     },
+    /// Downloads of a RUN step: by themselves, recorded, and replayed
+    Replay {
+        /// How many each way; the fastest counts
+        #[arg(long, default_value = "5")]
+        runs: NonZeroUsize,
+    },
     /// Signatures of images from evidence, against `cosign verify` one by one
     Signatures {
         /// trixie, whose cosign writes the older format, or forky
@@ -49,6 +55,13 @@ pub enum Subject {
 pub fn run(subject: Subject) -> Result<ExitCode> {
     let (suites, runs) = match subject {
         Subject::Build { suites, runs } => (suites, runs),
+        Subject::Replay { runs } => {
+            return Ok(if crate::bench_replay::measure(runs.get())? {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            });
+        }
         Subject::Signatures { suite, images } => {
             let was_up = Engine::find(suite).is_some();
             let times = crate::bench_signatures::measure(suite, images.get());
