@@ -81,6 +81,9 @@ pub struct DiffArgs {
     /// Exit with 1 if there is a difference.
     #[arg(long)]
     pub exit_code: bool,
+    /// Both files beside each other, as wide as the terminal (COLUMNS).
+    #[arg(long)]
+    pub side_by_side: bool,
 }
 
 /// `rewrite`.
@@ -104,8 +107,11 @@ pub struct CheckArgs {
     #[allow(missing_docs)]
     pub build: BuildArgs,
     /// Output format.
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub format: Format,
+    #[arg(long, value_enum, default_value_t = CheckFormat::Text)]
+    pub format: CheckFormat,
+    /// Print the page about a kind of finding, by its code or name, and check nothing.
+    #[arg(long, value_name = "CODE")]
+    pub explain: Option<String>,
 }
 
 /// `explain`.
@@ -217,6 +223,19 @@ pub enum Format {
     Text,
     /// For machines.
     Json,
+}
+
+/// An output format of `check`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CheckFormat {
+    /// For people: excerpts of the files.
+    Text,
+    /// An array of findings.
+    Json,
+    /// SARIF 2.1.0, for code scanning.
+    Sarif,
+    /// Annotations of GitHub Actions.
+    Github,
 }
 
 /// When to use colours.

@@ -16,7 +16,7 @@ use crate::{
     lock::{Evidence, Lock},
     pipeline::{self, Build, Outcome},
     policy::{Layer, LocalFolder, Policy},
-    report::{Finding, text},
+    report::{Finding, steps, text},
     resolve::Offline,
 };
 
@@ -156,6 +156,17 @@ impl Project {
         match kind {
             "policy" => self.folder.join("verified.toml").display().to_string(),
             other => format!("{}.{other}", self.name),
+        }
+    }
+
+    /// What there is to say about the RUN steps of what was `checked`.
+    #[must_use]
+    pub fn steps(&self, checked: &Checked) -> Vec<Finding> {
+        match (&checked.outcome, Dockerfile::parse(&self.bytes)) {
+            (Some(outcome), Ok(dockerfile)) => {
+                steps::findings(&self.name, &dockerfile, &outcome.platforms)
+            }
+            _ => Vec::new(),
         }
     }
 
