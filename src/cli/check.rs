@@ -27,7 +27,7 @@ pub(super) fn run(args: &CheckArgs, colour: bool) -> Result<Clean, CannotRun> {
             });
         checked.findings.extend(project.steps(&checked));
         if args.format == CheckFormat::Text {
-            print(project.render(&checked.findings, colour))?;
+            print(project.render(&shown(&checked.findings, args.notes), colour))?;
         }
         all.extend(checked.findings);
     }
@@ -38,7 +38,7 @@ pub(super) fn run(args: &CheckArgs, colour: bool) -> Result<Clean, CannotRun> {
             let log = serde_json::to_string_pretty(&sarif::value(&all)).map_err(failed)?;
             print(format!("{log}\n"))?;
         }
-        CheckFormat::Github => print(github::render(&all))?,
+        CheckFormat::Github => print(github::render(&shown(&all, args.notes)))?,
         CheckFormat::Text => print(summary(files, fetches, &all))?,
     }
     Ok(
@@ -50,7 +50,13 @@ pub(super) fn run(args: &CheckArgs, colour: bool) -> Result<Clean, CannotRun> {
     )
 }
 
-/// `2 Dockerfiles, 8 fetches: 0 findings, 1 note`, and below it how many there are of each kind.
+/// Without notes, unless they are asked for.
+fn shown(findings: &[Finding], notes: bool) -> Vec<Finding> {
+    let kept = |finding: &&Finding| notes || finding.kind.level() < Level::Note;
+    findings.iter().filter(kept).cloned().collect()
+}
+
+/// `2 Dockerfiles, 8 fetches: 0 findings, 1 note (--notes)`, and below it how many findings there are of each kind.
 fn summary(files: usize, fetches: usize, all: &[Finding]) -> String {
     let count = |number: usize, one: &str, many: &str| {
         format!("{number} {}", if number == 1 { one } else { many })
@@ -66,11 +72,12 @@ fn summary(files: usize, fetches: usize, all: &[Finding]) -> String {
         count(all.len().saturating_sub(notes), "finding", "findings"),
     );
     if notes > 0 {
-        out.push_str(&format!(", {}", count(notes, "note", "notes")));
+        out.push_str(&format!(", {} (--notes)", count(notes, "note", "notes")));
     }
     out.push('\n');
     let kinds: Vec<(&Kind, usize)> = crate::report::ALL
         .iter()
+        .filter(|kind| kind.level() < Level::Note)
         .map(|kind| {
             (
                 kind,

@@ -2,8 +2,10 @@
 
 mod args;
 mod check;
+mod config;
 mod diff;
 mod explain;
+mod manual;
 mod project;
 mod rewrite;
 mod verify_bundle;
@@ -47,7 +49,7 @@ pub enum Clean {
 /// Runs the command line of this process.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let mut cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
             // Help goes to standard output and is no failure.
@@ -56,7 +58,11 @@ pub fn main() -> ExitCode {
             return ExitCode::from(code);
         }
     };
-    let colour = match cli.color {
+    if let Err(error) = config::fill(&mut cli) {
+        complain(&format!("verified-dockerfile: {error}\n"));
+        return ExitCode::from(2);
+    }
+    let colour = match cli.color.unwrap_or(When::Auto) {
         When::Always => true,
         When::Never => false,
         When::Auto => {
@@ -70,6 +76,8 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args, colour),
         Command::Explain(args) => explain::run(&args),
         Command::VerifyBundle(args) => verify_bundle::run(&args, jiff::Timestamp::now()),
+        Command::Completions { shell } => manual::completions(shell),
+        Command::Man { of } => manual::page(of.as_deref()),
         Command::Internal(args) => match &args.step {
             Step::Sha256 { file, out } => step::sha256(file, out),
             Step::Digests { file, out } => step::digests(file, out),

@@ -289,7 +289,7 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 }
 
 /// All of a file; `None` if it is not there.
-fn read(path: &Path) -> Result<Option<Vec<u8>>, CannotRun> {
+pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>, CannotRun> {
     let cannot = |error: &dyn std::fmt::Display| CannotRun::new(path.display(), error);
     let file = match fs::File::open(path) {
         Ok(file) => file,

@@ -24,6 +24,34 @@ pub fn read(step: &RunStep, platform: &Platform) -> Reading {
     })
 }
 
+/// The RUN steps that the target reaches and that ask for a network, or nothing, each with whether it has one in the build.
+pub fn of(built: &PlatformOutcome) -> impl Iterator<Item = (&RunStep, bool)> {
+    let steps = built.plan.runs.iter().enumerate();
+    steps
+        .filter(|(_, step)| step.reachable && step.network != Network::None)
+        .map(|(index, step)| {
+            let cut_off = built.without_network.get(index).copied().unwrap_or(true);
+            (step, !cut_off)
+        })
+}
+
+/// The beginning of what a step runs.
+#[must_use]
+pub fn command(step: &RunStep) -> String {
+    let text = step.script.as_ref().or(step.argv.last());
+    let shell = step.argv.len() > 2 && step.argv.iter().any(|word| word.starts_with('-'));
+    let text = match text {
+        Some(text) if shell || step.script.is_some() => text.clone(),
+        _ => step.argv.join(" "),
+    };
+    let words: Vec<&str> = text.split_whitespace().take(40).collect();
+    let text = shell::redacted(&words.join(" ")).0;
+    match text.char_indices().nth(60) {
+        Some((end, _)) => format!("{} ...", text.get(..end).unwrap_or_default()),
+        None => text,
+    }
+}
+
 /// What there is to say about the RUN steps that the targets reach, in the order of the file.
 ///
 /// Of a step that keeps its network by a rule, only what weakens it is said; of one that asks for none itself, nothing.
@@ -35,11 +63,7 @@ pub fn findings(
 ) -> Vec<Finding> {
     let mut found = BTreeSet::new();
     for built in platforms {
-        for (index, step) in built.plan.runs.iter().enumerate() {
-            if !step.reachable || step.network == Network::None {
-                continue;
-            }
-            let cut_off = built.without_network.get(index).copied().unwrap_or(true);
+        for (step, network) in of(built) {
             let reading = read(step, &built.platform);
             let places = Places::new(dockerfile, step);
             let about = About {
@@ -47,7 +71,7 @@ pub fn findings(
                 places: &places,
                 reading: &reading,
             };
-            if cut_off {
+            if !network {
                 found.extend(about.downloads());
                 found.extend(about.unclear());
             }
