@@ -2,9 +2,11 @@
 
 mod args;
 mod check;
+mod config;
 mod diff;
 mod explain;
 mod lock;
+mod manual;
 mod progress;
 mod project;
 mod record;
@@ -53,7 +55,7 @@ pub enum Clean {
 /// Runs the command line of this process.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let mut cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
             // Help goes to standard output and is no failure.
@@ -62,7 +64,11 @@ pub fn main() -> ExitCode {
             return ExitCode::from(code);
         }
     };
-    let colour = match cli.color {
+    if let Err(error) = config::fill(&mut cli) {
+        complain(&format!("verified-dockerfile: {error}\n"));
+        return ExitCode::from(2);
+    }
+    let colour = match cli.color.unwrap_or(When::Auto) {
         When::Always => true,
         When::Never => false,
         When::Auto => {
@@ -78,6 +84,8 @@ pub fn main() -> ExitCode {
         Command::Lock(args) => lock::run(&args),
         Command::Record(args) => record::run(&args),
         Command::VerifyBundle(args) => verify_bundle::run(&args, jiff::Timestamp::now()),
+        Command::Completions { shell } => manual::completions(shell),
+        Command::Man { of } => manual::page(of.as_deref()),
         Command::Internal(args) => match &args.step {
             Step::Record {
                 records,

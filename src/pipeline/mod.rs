@@ -100,6 +100,8 @@ pub struct PlatformOutcome {
     pub plan: Plan,
     /// The judgement on each of `plan.fetches`, in the same order.
     pub fetches: Vec<Judged>,
+    /// For each of `plan.runs`, whether its network is taken away.
+    pub without_network: Vec<bool>,
     /// The Dockerfile with pins, and without network.
     pub rewritten: Edited,
     /// The named contexts that the build uses, with pinned values.
@@ -156,6 +158,7 @@ pub async fn run<R: Resolve>(build: &Build<'_>, resolver: &R) -> Result<Outcome,
             platform: platform.clone(),
             plan,
             fetches,
+            without_network: runs.without_network,
             rewritten,
             contexts,
             force_no_network: runs.force_no_network,
