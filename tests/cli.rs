@@ -377,7 +377,7 @@ fn options_of_the_build_decide_what_is_fetched() {
             "--build-context",
             "registry.example.com/base/os:13=./elsewhere",
         ])
-        .says(1, "error[context]");
+        .says(1, "error[VD007]");
 }
 
 #[test]
@@ -699,7 +699,7 @@ fn files_beyond_any_sense_are_refused_in_bounded_time() {
     );
     folder.write("Dockerfile", "FROM scratch\n");
     folder.write("verified.toml", policy);
-    folder.run(&["check"]).says(1, "error[configuration]");
+    folder.run(&["check"]).says(1, "error[VD002]");
     fs::remove_file(folder.0.join("verified.toml")).unwrap();
     let huge = File::create(folder.0.join("Dockerfile.evidence")).unwrap();
     huge.set_len(100 << 30).unwrap();
@@ -734,9 +734,9 @@ fn hostile_dockerfiles_end_in_a_clear_message() {
         (
             "not text",
             "\0\u{1}\u{2}\u{fffd}".repeat(10_000),
-            "error[dockerfile]",
+            "error[VD001]",
         ),
-        ("nested expansion", deep, "error[dockerfile]"),
+        ("nested expansion", deep, "error[VD001]"),
         (
             "growing expansion",
             format!("FROM scratch\nARG A=aaaaaaaaaa\n{doubling}"),
@@ -745,7 +745,7 @@ fn hostile_dockerfiles_end_in_a_clear_message() {
         (
             "heredoc without end",
             "FROM scratch\nRUN <<E\nx\n".to_owned(),
-            "error[dockerfile]",
+            "error[VD001]",
         ),
         (
             "stage of itself",
@@ -774,7 +774,7 @@ fn hostile_dockerfiles_end_in_a_clear_message() {
     .take(1 << 20)
     .collect();
     folder.write("Dockerfile", bytes);
-    folder.run(&["check"]).says(1, "error[dockerfile]");
+    folder.run(&["check"]).says(1, "error[VD001]");
 }
 
 #[test]

@@ -58,13 +58,15 @@ fn documents() -> Vec<PathBuf> {
         PathBuf::from("README.md"),
         PathBuf::from("examples/README.md"),
     ];
-    for entry in fs::read_dir(root().join("docs")).unwrap() {
-        let name = entry.unwrap().file_name();
-        if Path::new(&name)
-            .extension()
-            .is_some_and(|extension| extension == "md")
-        {
-            found.push(Path::new("docs").join(name));
+    for folder in ["docs", "docs/findings"] {
+        for entry in fs::read_dir(root().join(folder)).unwrap() {
+            let name = entry.unwrap().file_name();
+            if Path::new(&name)
+                .extension()
+                .is_some_and(|extension| extension == "md")
+            {
+                found.push(Path::new(folder).join(name));
+            }
         }
     }
     found.sort();

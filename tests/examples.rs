@@ -53,7 +53,9 @@ impl Copy {
             .env_remove("VERIFIED_DOCKERFILE_POLICY")
             .output()
             .unwrap();
-        let findings: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+        let mut findings: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+        // A note is no reason to fail.
+        findings.retain(|finding| finding["level"] != "note");
         assert_eq!(output.status.code(), Some(i32::from(!findings.is_empty())));
         findings
             .iter()
@@ -269,10 +271,15 @@ fn acceptance_ends_with_its_last_day() {
     let unverified = "unverified";
     assert_eq!(
         found,
-        [(3, unverified), (4, unverified), (5, unverified)],
-        "the step whose rule has ended has no network, which is no finding: {findings:?}"
+        [
+            (3, unverified),
+            (4, unverified),
+            (5, unverified),
+            (7, "download")
+        ],
+        "the step whose rule has ended downloads, and has no network: {findings:?}"
     );
-    for (_, _, cause) in findings {
+    for (_, _, cause) in findings.iter().take(3) {
         assert!(cause.contains("2026-01-01"), "{cause}");
     }
 }

@@ -9,3 +9,5 @@ pub mod dockerfile;
 pub mod fetch;
 #[path = "../../src/reference.rs"]
 pub mod reference;
+#[path = "../../src/shell/mod.rs"]
+pub mod shell;

@@ -1,6 +1,6 @@
 //! The command line as it is typed. What the options mean is what they mean to `docker buildx build`.
 
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -12,15 +12,24 @@ pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
     /// Colours: on a terminal only, always or never.
-    #[arg(long, global = true, value_enum, default_value_t = When::Auto)]
-    pub color: When,
+    #[arg(long, global = true, value_enum)]
+    pub color: Option<When>,
+    /// A file with defaults for options: policy, platform, color.
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "VERIFIED_DOCKERFILE_CONFIG"
+    )]
+    pub config: Option<PathBuf>,
 }
 
 const EXAMPLES: &str = "\
 Examples:
   verified-dockerfile diff                          what a build would change in ./Dockerfile
   verified-dockerfile check services/               every Dockerfile below a folder
-  verified-dockerfile check --format json           for machines
+  verified-dockerfile check --format json           for machines; also sarif, github
+  verified-dockerfile check --explain VD012         about a kind of finding
   verified-dockerfile explain --platform linux/arm64
   verified-dockerfile rewrite > Dockerfile.pinned   buildable without this frontend
 
@@ -30,6 +39,17 @@ or leave the file as it is:
   docker buildx build --build-arg BUILDKIT_SYNTAX=REGISTRY/org/verified-dockerfile .
 
 Exit codes: 0 clean, 1 findings, 2 could not run.";
+
+const BUNDLE_EXAMPLES: &str = "\
+Examples:
+  verified-dockerfile verify-bundle --certificate-identity NAME@example.com \\
+    --certificate-oidc-issuer https://issuer.example.com tool.tar.gz
+  verified-dockerfile verify-bundle --key team.pub --bundle tool.bundle sha256:DIGEST
+
+The bundle is tool.tar.gz.sigstore.json unless --bundle names another. Without --trusted-root the roots are those of
+Sigstore's public-good instance, as they were when this program was built.
+
+Exit codes: 0 it holds, 1 it does not, 2 could not run.";
 
 /// The subcommands; one file each.
 #[derive(Debug, Subcommand)]
@@ -48,8 +68,22 @@ pub enum Command {
     Init(super::init::InitArgs),
     /// Verify one image, file, URL or git reference against the policy.
     Verify(super::verify::VerifyArgs),
+    /// Run the steps once with the network, and record what they download, by docker buildx.
+    Record(super::record::RecordArgs),
     /// Verify one Sigstore bundle for a file or digest.
+    #[command(after_help = BUNDLE_EXAMPLES)]
     VerifyBundle(VerifyBundleArgs),
+    /// Print the completions for a shell.
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, of all or of one command.
+    Man {
+        /// Which command.
+        #[arg(value_name = "COMMAND")]
+        of: Option<String>,
+    },
     /// Run inside a build step; not for people.
     #[command(hide = true)]
     Internal(InternalArgs),
@@ -75,6 +109,21 @@ pub struct BuildArgs {
     pub policy: Option<PathBuf>,
 }
 
+impl Command {
+    /// The options of the build, if the command has them.
+    pub fn build_mut(&mut self) -> Option<&mut BuildArgs> {
+        match self {
+            Self::Diff(args) => Some(&mut args.build),
+            Self::Rewrite(args) => Some(&mut args.build),
+            Self::Check(args) => Some(&mut args.build),
+            Self::Explain(args) => Some(&mut args.build),
+            Self::Lock(args) => Some(&mut args.build),
+            Self::Init(args) => Some(&mut args.build),
+            _ => None,
+        }
+    }
+}
+
 /// `diff`.
 #[derive(Debug, Args)]
 pub struct DiffArgs {
@@ -87,6 +136,9 @@ pub struct DiffArgs {
     /// Exit with 1 if there is a difference.
     #[arg(long)]
     pub exit_code: bool,
+    /// Both files beside each other, as wide as the terminal (COLUMNS).
+    #[arg(long)]
+    pub side_by_side: bool,
 }
 
 /// `rewrite`.
@@ -110,8 +162,14 @@ pub struct CheckArgs {
     #[allow(missing_docs)]
     pub build: BuildArgs,
     /// Output format.
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub format: Format,
+    #[arg(long, value_enum, default_value_t = CheckFormat::Text)]
+    pub format: CheckFormat,
+    /// Show notes too: what cannot be told. JSON and SARIF always have them.
+    #[arg(long)]
+    pub notes: bool,
+    /// Print the page about a kind of finding, by its code or name, and check nothing.
+    #[arg(long, value_name = "CODE")]
+    pub explain: Option<String>,
 }
 
 /// `explain`.
@@ -203,6 +261,28 @@ pub enum Step {
         /// The file to write.
         out: PathBuf,
     },
+    /// Run a command as the launcher does that records.
+    Record {
+        /// The folder to fill.
+        records: PathBuf,
+        /// The step's key.
+        step: String,
+        /// A folder for what variables of the command name; it is made and removed.
+        settings: PathBuf,
+        /// The command.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<OsString>,
+    },
+    /// Run a command as the launcher does that replays.
+    Replay {
+        /// The folder with the recording and its bodies.
+        from: PathBuf,
+        /// A folder for what variables of the command name; it is made and removed.
+        settings: PathBuf,
+        /// The command.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<OsString>,
+    },
     /// Make the folder that a replayed step gets: its recording, and the bodies of it, checked.
     ReplayStore {
         /// The recording.
@@ -239,8 +319,22 @@ pub enum Format {
     Json,
 }
 
-/// When to use colours.
+/// An output format of `check`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CheckFormat {
+    /// For people: excerpts of the files.
+    Text,
+    /// An array of findings.
+    Json,
+    /// SARIF 2.1.0, for code scanning.
+    Sarif,
+    /// Annotations of GitHub Actions.
+    Github,
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum When {
     /// On a terminal.
     Auto,

@@ -14,12 +14,12 @@ pub(super) fn run(args: &DiffArgs, colour: bool) -> Result<Clean, CannotRun> {
             .iter()
             .flat_map(|outcome| &outcome.platforms)
         {
-            let diff = diff::unified(
-                &project.name,
-                &project.bytes,
-                &built.rewritten.bytes,
-                colour,
-            );
+            let (before, after) = (&project.bytes, &built.rewritten.bytes);
+            let diff = if args.side_by_side {
+                diff::side_by_side(&project.name, before, after, width(), colour)
+            } else {
+                diff::unified(&project.name, before, after, colour)
+            };
             if !diff.is_empty() && !shown.contains(&diff) {
                 shown.push(diff);
             }
@@ -38,4 +38,12 @@ pub(super) fn run(args: &DiffArgs, colour: bool) -> Result<Clean, CannotRun> {
     } else {
         Clean::Yes
     })
+}
+
+/// How many columns there are, by the variable that shells set; 160 if none is.
+fn width() -> usize {
+    std::env::var("COLUMNS")
+        .ok()
+        .and_then(|columns| columns.parse().ok())
+        .unwrap_or(160)
 }

@@ -2,12 +2,15 @@
 
 mod args;
 mod check;
+mod config;
 mod diff;
 mod explain;
 mod init;
 mod lock;
+mod manual;
 mod progress;
 mod project;
+mod record;
 mod rewrite;
 mod verify;
 mod verify_bundle;
@@ -20,7 +23,7 @@ use std::{
 use clap::Parser;
 
 use crate::{
-    replay,
+    replay::{self, launch},
     resolve::{bytes, git_dir, step},
 };
 use args::{Cli, Command, Step, When};
@@ -54,7 +57,7 @@ pub enum Clean {
 /// Runs the command line of this process.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let mut cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
             // Help goes to standard output and is no failure.
@@ -63,7 +66,11 @@ pub fn main() -> ExitCode {
             return ExitCode::from(code);
         }
     };
-    let colour = match cli.color {
+    if let Err(error) = config::fill(&mut cli) {
+        complain(&format!("verified-dockerfile: {error}\n"));
+        return ExitCode::from(2);
+    }
+    let colour = match cli.color.unwrap_or(When::Auto) {
         When::Always => true,
         When::Never => false,
         When::Auto => {
@@ -79,8 +86,34 @@ pub fn main() -> ExitCode {
         Command::Lock(args) => lock::run(&args),
         Command::Init(args) => init::run(&args),
         Command::Verify(args) => verify::run(&args),
+        Command::Record(args) => record::run(&args),
         Command::VerifyBundle(args) => verify_bundle::run(&args, jiff::Timestamp::now()),
+        Command::Completions { shell } => manual::completions(shell),
+        Command::Man { of } => manual::page(of.as_deref()),
         Command::Internal(args) => match &args.step {
+            Step::Record {
+                records,
+                step,
+                settings,
+                command,
+            } => {
+                let step = match step.parse() {
+                    Ok(step) => step,
+                    Err(error) => return refuse(&CannotRun::new("this build step", error)),
+                };
+                let mode = launch::Mode::Record(records.clone(), step);
+                let status = launch::run(&mode, command, settings, launch::variables());
+                return ExitCode::from(status);
+            }
+            Step::Replay {
+                from,
+                settings,
+                command,
+            } => {
+                let mode = launch::Mode::Replay(from.clone());
+                let status = launch::run(&mode, command, settings, launch::variables());
+                return ExitCode::from(status);
+            }
             Step::Sha256 { file, out } => step::sha256(file, out),
             Step::Digests { file, out } => step::digests(file, out),
             Step::FetchSignatures { reference, out } => step::fetch_signatures(reference, out),
@@ -104,11 +137,13 @@ pub fn main() -> ExitCode {
     match done {
         Ok(Clean::Yes) => ExitCode::SUCCESS,
         Ok(Clean::No) => ExitCode::from(1),
-        Err(error) => {
-            let _ = writeln!(std::io::stderr(), "verified-dockerfile: {error}");
-            ExitCode::from(2)
-        }
+        Err(error) => refuse(&error),
     }
+}
+
+fn refuse(error: &CannotRun) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "verified-dockerfile: {error}");
+    ExitCode::from(2)
 }
 
 /// Writes to standard output. A reader that has gone away is no error.

@@ -16,7 +16,7 @@ use crate::{
     lock::{Evidence, Lock},
     pipeline::{self, Build, Outcome},
     policy::{Layer, LocalFolder, Policy},
-    report::{Finding, text},
+    report::{Finding, steps, text},
     resolve::Offline,
 };
 
@@ -171,6 +171,17 @@ impl Project {
         }
     }
 
+    /// What there is to say about the RUN steps of what was `checked`.
+    #[must_use]
+    pub fn steps(&self, checked: &Checked) -> Vec<Finding> {
+        match (&checked.outcome, Dockerfile::parse(&self.bytes)) {
+            (Some(outcome), Ok(dockerfile)) => {
+                steps::findings(&self.name, &dockerfile, &outcome.platforms)
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// `findings` for people, each with the lines of the file that it is about; with colours if `colour`.
     #[must_use]
     pub fn render(&self, findings: &[Finding], colour: bool) -> String {
@@ -210,7 +221,7 @@ impl Project {
     ///
     /// # Errors
     /// An option that cannot be read. The finding: a file that cannot.
-    pub fn inputs(&self) -> Result<Result<Inputs, Finding>, CannotRun> {
+    pub fn inputs(&self) -> Result<Result<Inputs<'_>, Finding>, CannotRun> {
         let mut layers = Vec::new();
         if let Some((path, bytes)) = &self.organisation {
             let folder = LocalFolder::new(parent(path));
@@ -264,7 +275,7 @@ impl Project {
 
     /// What is to be built of it.
     #[must_use]
-    pub fn build<'a>(&'a self, inputs: &'a Inputs) -> Build<'a> {
+    pub fn build<'a>(&'a self, inputs: &'a Inputs<'a>) -> Build<'a> {
         Build {
             file: &self.name,
             bytes: &self.bytes,
@@ -308,7 +319,7 @@ impl Project {
 
 /// Everything that a build is made of, read.
 #[derive(Debug)]
-pub struct Inputs {
+pub struct Inputs<'a> {
     /// All layers.
     pub policy: Policy,
     /// Empty if there is none.
@@ -316,7 +327,7 @@ pub struct Inputs {
     /// Empty if there is none.
     pub evidence: Evidence,
     /// The Dockerfile.
-    pub dockerfile: Dockerfile,
+    pub dockerfile: Dockerfile<'a>,
     /// The platforms to build for.
     pub platforms: Vec<Platform>,
     /// This machine's.
@@ -359,7 +370,7 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 }
 
 /// All of a file; `None` if it is not there.
-fn read(path: &Path) -> Result<Option<Vec<u8>>, CannotRun> {
+pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>, CannotRun> {
     let cannot = |error: &dyn std::fmt::Display| CannotRun::new(path.display(), error);
     let file = match fs::File::open(path) {
         Ok(file) => file,

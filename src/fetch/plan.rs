@@ -253,6 +253,9 @@ pub struct RunStep {
     pub argv: Vec<String>,
     /// A script that BuildKit puts at `argv[0]` (a heredoc that begins with `#!`).
     pub script: Option<String>,
+    /// What is known of the variables that the command names, and of those that tools look for ([`crate::shell`]). None of a
+    /// step that is not reachable.
+    pub variables: BTreeMap<String, String>,
 }
 
 /// What a mount of a RUN step mounts.

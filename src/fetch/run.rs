@@ -1,8 +1,11 @@
 //! RUN: the command and mounts as they stand in the LLB (BuildKit's `dispatchRun` and `convert_runmount.go`).
 
+use std::collections::BTreeMap;
+
 use super::{
     Error, ErrorKind, MountKind, Network, RunMount, RunStep,
     collect::Builder,
+    env::Scope,
     mount, path,
     platform::Platform,
     state::{Image, Kind, Site, State, StateId, Task, Vertex},
@@ -12,6 +15,7 @@ use crate::dockerfile::{
     command::{CommandKind, Given, Run},
     heredoc, text,
 };
+use crate::shell;
 
 /// The command as BuildKit passes it on.
 struct Command {
@@ -84,28 +88,53 @@ fn command(
 
 /// The step as far as the text alone says it.
 fn step(instruction: Instruction<'_>, run: &Run<'_>, site: &Site<'_>, stage: &str) -> RunStep {
-    let span = |flag: &Option<Box<Given<'_>>>| flag.as_ref().and_then(|flag| site.span(flag.span));
+    let flags = run.flags();
+    let span = |flag: &Option<Given<'_>>| flag.as_ref().and_then(|flag| site.span(flag.span));
     RunStep {
         place: site.place(instruction.span()),
         stage: stage.to_owned(),
         reachable: false,
         flags_at: site.span(instruction.keyword_span()).map(|span| span.end),
-        network: match run.network.as_ref().map(|flag| &*flag.value) {
+        network: match flags.network.as_ref().map(|flag| &*flag.value) {
             Some("none") => Network::None,
             Some("host") => Network::Host,
             _ => Network::Default,
         },
-        network_flag: span(&run.network),
-        insecure: run
+        network_flag: span(&flags.network),
+        insecure: flags
             .security
             .as_ref()
             .is_some_and(|flag| flag.value == "insecure"),
-        security_flag: span(&run.security),
+        security_flag: span(&flags.security),
         mounts: Vec::new(),
-        devices: run.devices.clone(),
+        devices: flags.devices.clone(),
         argv: Vec::new(),
         script: None,
+        variables: BTreeMap::new(),
     }
+}
+
+/// How many variables are kept of one step, and how long each may be: enough for any that a person wrote.
+const MAX_VARIABLES: usize = 256;
+const MAX_VARIABLE: usize = 4096;
+
+/// The variables of `scope` that `command` names anywhere.
+fn variables(scope: &Scope, command: &Command) -> BTreeMap<String, String> {
+    let texts = command.argv.iter().chain(&command.script);
+    let names = texts.flat_map(|text| {
+        text.split(|c: char| c != '_' && !c.is_ascii_alphanumeric())
+            .filter(|name| name.starts_with(|c: char| c == '_' || c.is_ascii_alphabetic()))
+    });
+    let mut found = BTreeMap::new();
+    for name in names.chain(shell::LOOKED_FOR) {
+        if found.len() < MAX_VARIABLES
+            && !found.contains_key(name)
+            && let Some(value) = scope.get(name).filter(|value| value.len() <= MAX_VARIABLE)
+        {
+            found.insert(name.to_owned(), value.to_owned());
+        }
+    }
+    found
 }
 
 /// Adds the RUNs of a stage that is not carried out, with the shell that its own instructions set.
@@ -134,10 +163,9 @@ pub(super) fn list_runs(
                 };
                 let mut found = step(command.instruction, run, &site, &state.display);
                 // What cannot be expanded here is left out; nothing of it is going to run.
-                let parsed = run
-                    .mounts
-                    .iter()
-                    .map(|flag| mount::parse(&flag.value, |word| Ok::<_, String>(word.to_owned())));
+                let parsed = run.flags().mounts.iter().map(|mount| {
+                    mount::parse(&mount.flag.value, |word| Ok::<_, String>(word.to_owned()))
+                });
                 found.mounts = parsed.flatten().collect();
                 if let Ok(parts) = self::command(command.instruction, run, &shell, os) {
                     (found.argv, found.script) = (parts.argv, parts.script);
@@ -163,9 +191,9 @@ impl Builder<'_> {
 
     fn run_step(&mut self, id: StateId, task: &Task<'_>, run: &Run<'_>) -> Result<(), ErrorKind> {
         // Mounts are expanded before anything else happens.
-        let mut mounts = Vec::with_capacity(run.mounts.len());
-        for flag in &run.mounts {
-            mounts.push(mount::parse(&flag.value, |word| {
+        let mut mounts = Vec::with_capacity(run.flags().mounts.len());
+        for given in &run.flags().mounts {
+            mounts.push(mount::parse(&given.flag.value, |word| {
                 self.expand_in(id, word.as_bytes())
             })?);
         }
@@ -174,6 +202,7 @@ impl Builder<'_> {
         };
         let Image { os, shell, .. } = &state.image;
         let parts = command(task.instruction, run, shell, os)?;
+        let known = variables(&state.scope, &parts);
         let mut step = step(task.instruction, run, &task.site, &state.display);
         let dir = state.dir.clone();
         let mut inputs = vec![state.vertex];
@@ -185,6 +214,10 @@ impl Builder<'_> {
             step.mounts.push(mount);
         }
         parts.argv.iter().try_for_each(|word| self.keep(word))?;
+        step.variables = known;
+        step.variables
+            .values()
+            .try_for_each(|value| self.keep(value))?;
         (step.argv, step.script) = (parts.argv, parts.script);
         self.plan.runs.push(step);
         self.lossless.push(parts.lossless);

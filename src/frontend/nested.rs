@@ -170,6 +170,7 @@ impl Nested<'_> {
             platform: crate::fetch::Platform::new("linux", "amd64", ""),
             plan: crate::fetch::Plan::default(),
             fetches: Vec::new(),
+            without_network: Vec::new(),
             rewritten: crate::rewrite::edit::unchanged(&self.sources.dockerfile),
             contexts,
             force_no_network: false,

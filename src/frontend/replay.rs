@@ -172,7 +172,7 @@ impl<'a> Steps<'a> {
                 findings.push(finding(
                     Kind::Unpinned,
                     cause,
-                    format!("give the folder that `lock` filled: --build-context {STORE}=FOLDER"),
+                    format!("give the folder that `verified-dockerfile record` filled: --build-context {STORE}=FOLDER"),
                 ));
                 return Ok(launcher(Vec::new()));
             }
@@ -189,7 +189,7 @@ impl<'a> Steps<'a> {
                 Err(Failure::Gateway(error)) => findings.push(finding(
                     Kind::Unverified,
                     format!("what it was given cannot be had as recorded: {error}"),
-                    "look for the reason in the step's output above; give the store that `lock` filled, or record the step again".to_owned(),
+                    "look for the reason in the step's output above; give the store that `verified-dockerfile record` filled, or record the step again".to_owned(),
                 )),
                 Err(other) => return Err(other),
             }

@@ -57,7 +57,7 @@ pub struct Build<'a> {
     /// The Dockerfile, as it came.
     pub bytes: &'a [u8],
     /// The same, read.
-    pub dockerfile: &'a Dockerfile,
+    pub dockerfile: &'a Dockerfile<'a>,
     /// `--target`.
     pub target: Option<&'a str>,
     /// The platforms to build for.
@@ -100,6 +100,8 @@ pub struct PlatformOutcome {
     pub plan: Plan,
     /// The judgement on each of `plan.fetches`, in the same order.
     pub fetches: Vec<Judged>,
+    /// For each of `plan.runs`, whether its network is taken away.
+    pub without_network: Vec<bool>,
     /// The Dockerfile with pins, and without network.
     pub rewritten: Edited,
     /// The named contexts that the build uses, with pinned values.
@@ -156,6 +158,7 @@ pub async fn run<R: Resolve>(build: &Build<'_>, resolver: &R) -> Result<Outcome,
             platform: platform.clone(),
             plan,
             fetches,
+            without_network: runs.without_network,
             rewritten,
             contexts,
             force_no_network: runs.force_no_network,

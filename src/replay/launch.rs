@@ -112,7 +112,7 @@ async fn within(
             let recording = read(&folder.join(RECORDING))?;
             let refusals = Arc::new(Refusals::new(
                 &recording.command,
-                "if the step is right, record it again with `verified-dockerfile lock`",
+                "if the step is right, record it again with `verified-dockerfile record`",
             ));
             let player = Player::new(recording, folder.join(BODIES), Arc::clone(&refusals));
             (Answer::Replay(player), refusals)

@@ -4,14 +4,15 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::Finding;
+use super::{Finding, steps};
 use crate::{
     fetch::{Origin, Source},
     pipeline::{Judged, Outcome},
     policy::{Pin, Verdict},
+    shell::Reading,
 };
 
-/// The fetches as a JSON object: `file`, `fetches` and `findings`.
+/// The fetches as a JSON object: `file`, `fetches`, `steps` and `findings`.
 ///
 /// A fetch has `line`, `platform`, `instruction`, `reference`, `pin` (digest or commit), `pinned_by` (`written`, `lock`, `live`), `verdict`
 /// (`verified`, `accepted`, `refused`, `local`) and `grounds`, the rules that decided, in words.
@@ -41,7 +42,60 @@ pub fn json(file: &str, outcome: &Outcome) -> Value {
                 })
         })
         .collect();
-    json!({ "file": file, "fetches": rows, "findings": findings(&outcome.findings) })
+    json!({
+        "file": file,
+        "fetches": rows,
+        "steps": steps(outcome),
+        "findings": findings(&outcome.findings),
+    })
+}
+
+/// The RUN steps that download, check, or may do either: `line`, `platform`, `command` (its beginning), `network` (whether
+/// it has one in the build), `downloads`, `checks` and `unclear`, in words.
+fn steps(outcome: &Outcome) -> Vec<Value> {
+    let mut rows = Vec::new();
+    for built in &outcome.platforms {
+        for (step, network) in steps::of(built) {
+            let Told {
+                downloads,
+                checks,
+                unclear,
+            } = told(&steps::read(step, &built.platform));
+            if downloads.len() + checks.len() + unclear.len() > 0 {
+                rows.push(json!({
+                    "line": step.place.lines.0,
+                    "platform": built.platform.to_string(),
+                    "command": steps::command(step),
+                    "network": network,
+                    "downloads": downloads,
+                    "checks": checks,
+                    "unclear": unclear,
+                }));
+            }
+        }
+    }
+    rows
+}
+
+/// A reading in words.
+struct Told {
+    downloads: Vec<String>,
+    checks: Vec<String>,
+    unclear: Vec<String>,
+}
+
+fn told(reading: &Reading) -> Told {
+    let mut unclear: Vec<String> = Vec::new();
+    for part in &reading.unclear {
+        if !unclear.contains(&part.why) {
+            unclear.push(part.why.clone());
+        }
+    }
+    Told {
+        downloads: reading.fetches.iter().map(steps::what).collect(),
+        checks: reading.checks.iter().map(steps::check).collect(),
+        unclear,
+    }
 }
 
 /// Findings as JSON objects; see [`super::json`].
@@ -50,7 +104,7 @@ pub fn findings(findings: &[Finding]) -> Value {
     super::json::value(findings)
 }
 
-/// The fetches for people, a paragraph each, in the order of the file.
+/// The fetches for people, and the RUN steps that download or may, a paragraph each, in the order of the file.
 #[must_use]
 pub fn text(file: &str, outcome: &Outcome) -> String {
     let mut paragraphs: BTreeSet<(usize, usize, String)> = BTreeSet::new();
@@ -78,6 +132,35 @@ pub fn text(file: &str, outcome: &Outcome) -> String {
                 ));
             }
             paragraphs.insert((fetch.place.lines.0, fetch.place.span.start, out));
+        }
+    }
+    for built in &outcome.platforms {
+        for (step, network) in steps::of(built) {
+            let told = told(&steps::read(step, &built.platform));
+            let parts = [
+                ("loads:  ", told.downloads),
+                ("checks: ", told.checks),
+                ("unclear:", told.unclear),
+            ];
+            if parts.iter().all(|(_, lines)| lines.is_empty()) {
+                continue;
+            }
+            let mut out = format!(
+                "{file}:{}: RUN {}\n  network: {}\n",
+                step.place.lines.0,
+                steps::command(step),
+                if network {
+                    "as the step asks"
+                } else {
+                    "none in the build"
+                },
+            );
+            for (name, lines) in parts {
+                for line in lines {
+                    out.push_str(&format!("  {name} {line}\n"));
+                }
+            }
+            paragraphs.insert((step.place.lines.0, step.place.span.start, out));
         }
     }
     let mut texts: Vec<String> = paragraphs.into_iter().map(|(.., text)| text).collect();

@@ -1,5 +1,5 @@
 //! Findings for machines: one JSON object a line would hide the end of a run, so it is one
-//! array, sorted as found.
+//! array, sorted as found. The schema is docs/findings.schema.json.
 
 use serde::Serialize;
 
@@ -9,6 +9,8 @@ use super::Finding;
 #[derive(Serialize)]
 struct Row<'a> {
     kind: super::Kind,
+    code: &'a str,
+    level: super::Level,
     file: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     start_line: Option<u32>,
@@ -30,8 +32,8 @@ pub fn value(findings: &[Finding]) -> serde_json::Value {
     )
 }
 
-/// The findings as a JSON array of objects with the fields `kind`, `file`, `start_line`,
-/// `end_line` (1-based; absent when the finding is about no line), `subject`, `cause`, `next`.
+/// The findings as a JSON array of objects with the fields `kind`, `code`, `level` (`error`, `warning`, `note`), `file`,
+/// `start_line`, `end_line` (1-based; absent when the finding is about no line), `subject`, `cause`, `next`.
 ///
 /// # Errors
 /// Only when the serializer fails, which it does for no value of these types.
@@ -44,6 +46,8 @@ fn rows(findings: &[Finding]) -> Vec<Row<'_>> {
         .iter()
         .map(|finding| Row {
             kind: finding.kind,
+            code: finding.kind.code(),
+            level: finding.kind.level(),
             file: &finding.file,
             start_line: finding.place.as_ref().map(|place| place.first_line),
             end_line: finding.place.as_ref().map(|place| place.last_line),

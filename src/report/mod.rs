@@ -3,11 +3,15 @@
 
 use std::ops::Range;
 
-use serde::Serialize;
-
+mod codes;
 pub mod explain;
+pub mod github;
 pub mod json;
+pub mod sarif;
+pub mod steps;
 pub mod text;
+
+pub use codes::{ALL, Level};
 
 /// Where in the user's own file something stands.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,9 +43,8 @@ impl Place {
     }
 }
 
-/// What kind of thing is wrong. The names are stable: machines read them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "kebab-case")]
+/// What kind of thing is wrong. Names and codes are stable: machines read them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Kind {
     /// The Dockerfile cannot be read.
@@ -66,29 +69,25 @@ pub enum Kind {
     Escaped,
     /// Something that this version does not know, and so does not let through.
     Unsupported,
+    /// A RUN step downloads, and has no network in the build.
+    Download,
+    /// Nobody can tell whether a RUN step downloads.
+    Unclear,
+    /// A RUN step does not check TLS certificates.
+    Tls,
+    /// A RUN step does not check signatures of packages.
+    Unsigned,
+    /// A RUN step runs what it downloads, unchecked.
+    RunsDownload,
+    /// A secret stands in a RUN step.
+    Secret,
+    /// A RUN step checks a download by MD5 or SHA-1 alone.
+    WeakHash,
+    /// A RUN step downloads without TLS, and nothing else checks it.
+    Plain,
 }
 
-impl Kind {
-    /// The stable name, as in the JSON output.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Dockerfile => "dockerfile",
-            Self::Configuration => "configuration",
-            Self::Unpinned => "unpinned",
-            Self::Unverified => "unverified",
-            Self::Conflict => "conflict",
-            Self::Run => "run",
-            Self::Context => "context",
-            Self::Cache => "cache",
-            Self::Unpinnable => "unpinnable",
-            Self::Escaped => "escaped",
-            Self::Unsupported => "unsupported",
-        }
-    }
-}
-
-/// One thing that stops a build, and what to do about it.
+/// One thing to object to, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Finding {
     /// What kind of thing it is.

@@ -4,11 +4,16 @@ use std::borrow::Cow;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
-use super::Finding;
+use super::{Finding, Kind};
+use crate::shell::masked;
 
-/// Renders `findings` about a file whose text is `source`; with colours if `colour`.
+/// How many places of one step are shown in one excerpt.
+const MAX_PLACES: usize = 20;
+
+/// Renders `findings` about a file whose text is `source`; with colours if `colour`. Findings of one kind about the same
+/// instruction are shown in one excerpt.
 ///
-/// `source` need not be UTF-8; what is not is shown as U+FFFD.
+/// `source` need not be UTF-8; what is not is shown as U+FFFD. Secrets in it are shown as `*`.
 #[must_use]
 pub fn render(findings: &[Finding], source: &[u8], colour: bool) -> String {
     let renderer = if colour {
@@ -17,40 +22,115 @@ pub fn render(findings: &[Finding], source: &[u8], colour: bool) -> String {
         Renderer::plain()
     };
     let mut out = String::new();
-    let text = String::from_utf8_lossy(source);
+    let lossy = String::from_utf8_lossy(source);
+    let spans_fit = matches!(lossy, Cow::Borrowed(_));
+    let text = masked(&lossy);
     // Found once: a file may have as many findings as lines.
     let starts: Vec<usize> = std::iter::once(0)
         .chain(text.match_indices('\n').map(|(at, _)| at.saturating_add(1)))
         .collect();
-    let spans_fit = matches!(text, Cow::Borrowed(_));
-    for finding in findings {
-        let title = Level::ERROR
-            .primary_title(&finding.cause)
-            .id(finding.kind.name());
-        let mut group = Group::with_title(title);
-        match excerpt(finding, &text, &starts, spans_fit) {
-            Some((line, shown, span)) => {
-                group = group.element(
-                    Snippet::source(shown)
-                        .line_start(line)
-                        .path(&finding.file)
-                        .fold(true)
-                        .annotation(AnnotationKind::Primary.span(span).label(&finding.subject)),
-                );
-            }
+    for group in groups(findings, &text) {
+        let Some(first) = group.first() else { continue };
+        let level = match first.kind.level() {
+            super::Level::Error => Level::ERROR,
+            super::Level::Warning => Level::WARNING,
+            super::Level::Note => Level::NOTE,
+        };
+        let title = level.primary_title(&first.cause).id(first.kind.code());
+        let mut shown = Group::with_title(title);
+        let excerpts: Vec<_> = group
+            .iter()
+            .map(|finding| excerpt(finding, &text, &starts, spans_fit))
+            .collect();
+        match snippet(&group, &excerpts, &text, &starts) {
+            Some(snippet) => shown = shown.element(snippet.path(&first.file).fold(true)),
             None => {
-                group = group.element(
-                    Level::NOTE.message(format!("in {}: {}", finding.file, finding.subject)),
-                );
+                for finding in &group {
+                    let text = format!("in {}: {}", finding.file, finding.subject);
+                    shown = shown.element(Level::NOTE.message(text));
+                }
             }
         }
-        if !finding.next.is_empty() {
-            group = group.element(Level::HELP.message(&finding.next));
+        if !first.next.is_empty() {
+            shown = shown.element(Level::HELP.message(&first.next));
         }
-        out.push_str(&renderer.render(&[group]));
+        out.push_str(&renderer.render(&[shown]));
         out.push_str("\n\n");
     }
     out
+}
+
+/// Findings that say the same about places of one step belong together. They stand beside each other or nearly so.
+fn groups<'f>(findings: &'f [Finding], text: &str) -> Vec<Vec<&'f Finding>> {
+    let mut groups: Vec<Vec<&Finding>> = Vec::new();
+    for finding in findings {
+        let same = groups.iter_mut().rev().take(8).find(|group| {
+            group.len() < MAX_PLACES
+                && group.last().is_some_and(|last| {
+                    last.kind == finding.kind
+                        && last.cause == finding.cause
+                        && last.file == finding.file
+                        && one_step(last, finding, text)
+                })
+        });
+        match same {
+            Some(group) => group.push(finding),
+            None => groups.push(vec![finding]),
+        }
+    }
+    groups
+}
+
+/// Whether both are about one RUN: no other one begins between them.
+fn one_step(first: &Finding, second: &Finding, text: &str) -> bool {
+    let of_steps = matches!(
+        first.kind,
+        Kind::Download
+            | Kind::Unclear
+            | Kind::Tls
+            | Kind::Unsigned
+            | Kind::RunsDownload
+            | Kind::Secret
+            | Kind::WeakHash
+            | Kind::Plain
+    );
+    let start = |finding: &Finding| finding.place.as_ref()?.span.map(|(start, _)| start);
+    let (Some(one), Some(other)) = (start(first), start(second)) else {
+        return false;
+    };
+    let between = text.get(one.min(other)..one.max(other)).unwrap_or_default();
+    of_steps
+        && !between.lines().skip(1).any(|line| {
+            let line = line.trim_start();
+            let word = line.split_whitespace().next().unwrap_or_default();
+            word.eq_ignore_ascii_case("run") || word.eq_ignore_ascii_case("onbuild")
+        })
+}
+
+type Excerpt<'a> = Option<(usize, &'a str, std::ops::Range<usize>)>;
+
+/// One excerpt for all places of a group.
+fn snippet<'a>(
+    group: &[&'a Finding],
+    excerpts: &[Excerpt<'a>],
+    text: &'a str,
+    starts: &[usize],
+) -> Option<Snippet<'a, annotate_snippets::Annotation<'a>>> {
+    let first = excerpts.iter().flatten().map(|(line, ..)| *line).min()?;
+    let start = *starts.get(first.checked_sub(1)?)?;
+    let end = excerpts
+        .iter()
+        .flatten()
+        .filter_map(|(line, shown, _)| starts.get(line.checked_sub(1)?)?.checked_add(shown.len()))
+        .max()?;
+    let mut snippet = Snippet::source(text.get(start..end)?).line_start(first);
+    for (finding, excerpt) in group.iter().zip(excerpts) {
+        let (line, _, span) = excerpt.as_ref()?;
+        let from = starts.get(line.checked_sub(1)?)?.checked_sub(start)?;
+        let span = from.checked_add(span.start)?..from.checked_add(span.end)?;
+        snippet = snippet.annotation(AnnotationKind::Primary.span(span).label(&finding.subject));
+    }
+    Some(snippet)
 }
 
 /// The first line, the text and the span in it to show for `finding`. `starts` is where each line begins; `spans_fit` if spans
@@ -87,7 +167,7 @@ fn excerpt<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::{Kind, Place};
+    use crate::report::Place;
 
     fn finding(place: Option<Place>) -> Finding {
         Finding {
@@ -129,5 +209,21 @@ mod tests {
             assert!(out.contains("no rule allows"), "{out}");
         }
         assert!(!render(&[finding(Some(Place::lines(1, 1)))], b"", false).is_empty());
+    }
+
+    #[test]
+    fn places_of_one_step_share_an_excerpt_and_secrets_are_hidden() {
+        let source = b"RUN curl https://u:hunter2@a.test && \\\n  curl https://b.test\nRUN curl https://c.test\n";
+        let at = |from: usize, line: u32| Finding {
+            kind: Kind::Download,
+            place: Some(Place::lines(line, line).with_span(from..from + 4)),
+            ..finding(None)
+        };
+        let out = render(&[at(4, 1), at(41, 2), at(64, 3)], source, false);
+        assert_eq!(out.matches("error[VD012]").count(), 2, "{out}");
+        assert!(
+            !out.contains("hunter2") && out.contains("u:*******@a.test"),
+            "{out}"
+        );
     }
 }

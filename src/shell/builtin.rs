@@ -31,10 +31,7 @@ impl Walker<'_> {
                 self.test(inner, span)
             }
             "exit" | "return" => Done {
-                ok: match words.first().map(|word| word.known()) {
-                    None => None,
-                    Some(code) => Some(code? == "0"),
-                },
+                ok: words.first().and_then(Field::known).map(|code| code == "0"),
                 stops: true,
                 asks: false,
             },

@@ -150,11 +150,12 @@ pub(super) fn finish(walker: Walker<'_>) -> Reading {
         if let CheckKind::OpenPgp {
             fingerprints: own,
             signature,
+            ..
         } = &mut check.kind
         {
-            if own.is_empty() {
-                own.clone_from(&fingerprints);
-            }
+            own.extend(fingerprints.iter().cloned());
+            own.sort();
+            own.dedup();
             // A key that came over the same way as the file proves nothing.
             if !keys_fetched || !own.is_empty() {
                 signed.extend(check.file.iter().chain(signature.iter()).cloned());
@@ -201,7 +202,13 @@ pub(super) fn finish(walker: Walker<'_>) -> Reading {
         }
     }
     for fetch in &found.fetches {
-        let holds = fetch.checked.is_some_and(Checked::holds);
+        // A signature that somebody changed on the way fits nothing.
+        let proof = fetch.saved.as_deref().is_some_and(|saved| {
+            checks.iter().any(|check| {
+                matches!(&check.kind, CheckKind::OpenPgp { signature: Some(name), .. } if base_name(name) == base_name(saved))
+            })
+        });
+        let holds = proof || fetch.checked.is_some_and(Checked::holds);
         match &fetch.what {
             What::Url(urls) if !holds => {
                 let plain = |url: &&String| url.starts_with("http://") || url.starts_with("ftp://");
@@ -224,8 +231,37 @@ pub(super) fn finish(walker: Walker<'_>) -> Reading {
         }
     }
     found.weaknesses.sort_by_key(|weak| (weak.span, weak.kind));
-    found.fetches.sort_by_key(|fetch| fetch.span.start);
+    found.fetches = merged(found.fetches);
     found
+}
+
+/// Downloads in the order of the text; keys that the rounds of a loop ask for are one download.
+fn merged(mut fetches: Vec<super::Fetch>) -> Vec<super::Fetch> {
+    fetches.sort_by_key(|fetch| fetch.span.start);
+    let mut out: Vec<super::Fetch> = Vec::new();
+    for fetch in fetches {
+        if let What::Keys { ids, server } = &fetch.what
+            && let Some(last) = out.last_mut()
+            && last.span == fetch.span
+            && let What::Keys {
+                ids: own,
+                server: from,
+            } = &mut last.what
+        {
+            let more = ids.iter().filter(|id| !own.contains(id)).cloned();
+            let more: Vec<String> = more.collect();
+            own.extend(more);
+            if let (Some(from), Some(server)) = (from, server)
+                && !from.split(" or ").any(|own| own == server)
+            {
+                from.push_str(" or ");
+                from.push_str(server);
+            }
+            continue;
+        }
+        out.push(fetch);
+    }
+    out
 }
 
 /// How `check` covers the file called `base`, fetched at `span`.
@@ -258,11 +294,11 @@ fn covers(
         CheckKind::OpenPgp {
             fingerprints,
             signature,
+            inline,
         } => {
             let holds = !keys_fetched || !fingerprints.is_empty();
-            let inline = check.file.is_none() && signature.as_deref().map(base_name) == Some(base);
-            let decrypted = signature.as_deref().map(base_name) == Some(base);
-            (holds && (same || inline || decrypted)).then_some(Checked::Signature)
+            let inline = *inline && signature.as_deref().map(base_name) == Some(base);
+            (holds && (same || inline)).then_some(Checked::Signature)
         }
         CheckKind::Sigstore | CheckKind::Key => same.then_some(Checked::Signature),
     }

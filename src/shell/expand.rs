@@ -53,7 +53,7 @@ impl Walker<'_> {
         for part in &word.parts {
             let (quoted, multiple) = match part {
                 Part::Text { quoted, .. } => (*quoted, false),
-                Part::Param { quoted, param } => (*quoted && param.name != "@", true),
+                Part::Param { quoted, param } => (*quoted && !param.all, true),
                 Part::Command { quoted, .. } => (*quoted, true),
                 Part::Process(_) | Part::Arithmetic => (true, false),
             };

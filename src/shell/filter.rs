@@ -138,6 +138,7 @@ pub(super) fn output(walker: &mut Walker<'_>, name: &str, words: &[Field]) -> Op
             let sorted = FLAGS.sort(words, false);
             let value = walker.stdin.clone();
             for file in &sorted.operands {
+                super::tools::configures(walker, &file.shown(), &value, file.span);
                 walker.write(&file.shown(), value.clone(), sorted.has(&["a", "append"]));
             }
             value

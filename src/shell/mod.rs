@@ -31,6 +31,22 @@ use std::collections::BTreeMap;
 pub use crate::dockerfile::Span;
 pub use secret::{masked, redacted};
 
+/// Variables that tools look for although no command names them.
+pub const LOOKED_FOR: [&str; 12] = [
+    "GIT_SSL_NO_VERIFY",
+    "GOFLAGS",
+    "GOINSECURE",
+    "GONOSUMCHECK",
+    "GONOSUMDB",
+    "GOSUMDB",
+    "HOME",
+    "NODE_TLS_REJECT_UNAUTHORIZED",
+    "NPM_CONFIG_STRICT_SSL",
+    "PIP_TRUSTED_HOST",
+    "PYTHONHTTPSVERIFY",
+    "npm_config_strict_ssl",
+];
+
 /// How many bytes of a step are read; the rest is unclear.
 const MAX_TEXT: usize = 256 << 10;
 /// How many things of a kind are listed; the rest is unclear.
@@ -106,6 +122,28 @@ pub enum What {
     Image(String),
 }
 
+impl What {
+    /// Replaces every secret, whichever tool was given it.
+    fn redact(&mut self) {
+        let clean = |text: &mut String| *text = redacted(text).0;
+        match self {
+            Self::Url(texts) | Self::Packages(texts) => texts.iter_mut().for_each(clean),
+            Self::Git {
+                remote, reference, ..
+            } => {
+                clean(remote);
+                reference.as_mut().map(clean);
+            }
+            Self::Keys { ids, server } => {
+                ids.iter_mut().for_each(clean);
+                server.as_mut().map(clean);
+            }
+            Self::Image(reference) => clean(reference),
+            Self::Index => {}
+        }
+    }
+}
+
 /// How a step checks what it fetched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Checked {
@@ -158,6 +196,8 @@ pub enum CheckKind {
         fingerprints: Vec<String>,
         /// The file with the signature.
         signature: Option<String>,
+        /// Whether that file holds what is signed, too.
+        inline: bool,
     },
     /// `cosign verify`, `cosign verify-blob`, `gh attestation verify`, `slsa-verifier`.
     Sigstore,

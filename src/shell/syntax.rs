@@ -143,6 +143,8 @@ pub(super) enum Part {
 #[derive(Clone, Debug)]
 pub(super) struct Param {
     pub name: String,
+    /// `[@]`, `[*]`: all elements, split even within quotes.
+    pub all: bool,
     pub op: Op,
 }
 

@@ -244,7 +244,9 @@ impl<'a> Walker<'a> {
         }
     }
 
-    pub fn fetch(&mut self, fetch: Fetch) {
+    pub fn fetch(&mut self, mut fetch: Fetch) {
+        fetch.what.redact();
+        fetch.saved = fetch.saved.map(|name| super::redacted(&name).0);
         self.spend(self.found.fetches.len());
         if self.found.fetches.len() >= MAX_FOUND {
             self.unclear(
@@ -494,6 +496,7 @@ impl<'a> Walker<'a> {
             Some((name, append)) => {
                 let (out, done) = self.captured(|this| this.kind(command));
                 if let Some(name) = name {
+                    tools::configures(self, &name, &out, command.span);
                     self.write(&name, out, append);
                 }
                 done

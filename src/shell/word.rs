@@ -378,11 +378,12 @@ impl Parser<'_> {
             self.fail();
         }
         let mut op = Op::None;
+        let mut all = name == "@";
         if self.peek() == Some(b'[') {
             // All elements stand in one value; one alone is not told apart.
             let rest = self.text.get(self.at..).unwrap_or_default();
             let end = rest.find(']').unwrap_or(rest.len());
-            let all = matches!(rest.get(1..end), Some("@" | "*"));
+            all = matches!(rest.get(1..end), Some("@" | "*"));
             self.at = self
                 .at
                 .saturating_add(end)
@@ -406,7 +407,7 @@ impl Parser<'_> {
         } else if indirect {
             op = Op::Other;
         }
-        Param { name, op }
+        Param { name, all, op }
     }
 
     fn operand(&mut self, mode: Mode) -> Word {
@@ -502,6 +503,7 @@ fn plain(name: &str, quoted: bool) -> Part {
     Part::Param {
         param: Box::new(Param {
             name: name.to_owned(),
+            all: name == "@",
             op: Op::None,
         }),
         quoted,

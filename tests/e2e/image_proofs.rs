@@ -199,7 +199,7 @@ fn keyless(case: &Case, form: Form) -> Result<()> {
     let other = IDENTITY.replace("acme/app", "evil/app");
     let mut refused = vec![
         (key(&other, "root", REF), "not by `publisher`"),
-        (key(IDENTITY, "other-root", REF), "certificate"),
+        (key(IDENTITY, "other-root", REF), "log entry"),
     ];
     if form.is_provenance() {
         refused.push((

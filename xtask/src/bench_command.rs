@@ -34,6 +34,12 @@ pub enum Subject {
         #[arg(long, default_value = "15")]
         runs: NonZeroUsize,
     },
+    /// Downloads of a RUN step: by themselves, recorded, and replayed
+    Replay {
+        /// How many each way; the fastest counts
+        #[arg(long, default_value = "5")]
+        runs: NonZeroUsize,
+    },
     /// Signatures of images from evidence, against `cosign verify` one by one
     Signatures {
         /// trixie, whose cosign writes the older format, or forky
@@ -72,6 +78,13 @@ pub fn run(subject: Subject) -> Result<ExitCode> {
                 None => println!("no ratio: no peer is on this machine"),
             }
             return Ok(ExitCode::SUCCESS);
+        }
+        Subject::Replay { runs } => {
+            return Ok(if crate::bench_replay::measure(runs.get())? {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            });
         }
         Subject::Signatures { suite, images } => {
             let was_up = Engine::find(suite).is_some();

@@ -31,6 +31,7 @@ const TARGETS: &[Target] = &[
     target("parse", "fuzz", "testdata/dockerfile"),
     target("expand", "fuzz", "testdata/dockerfile"),
     target("plan", "fuzz", "testdata/dockerfile"),
+    target("shell", "fuzz", "testdata/shell"),
     target("openpgp", "fuzz/proofs", "testdata/proofs/openpgp"),
     target("openpgp_key", "fuzz/proofs", "testdata/proofs/openpgp"),
     target("git", "fuzz/proofs", "testdata/proofs/git"),

@@ -10,7 +10,7 @@ use verified_dockerfile::verify::{
 };
 
 const TAG: &[u8] = include_bytes!("../../../testdata/proofs/gitsign/good.tag");
-const COMMIT: &str = "84305e30fa9bd428ce48c8c2ef5753db0ab7fb4b";
+const COMMIT: &str = "bc27b600c0ccffab25240610d381d0c6637e6172";
 const WHO: &str =
     "https://git.example.com/acme/app/.github/workflows/release.yml@refs/tags/v1.2.3";
 static KEY: LazyLock<sigstore::Key> = LazyLock::new(|| {

@@ -4,7 +4,7 @@ use super::{Args, Notes, Tool, Weak, base_name, is_local};
 use crate::shell::options::{Options, Style};
 
 pub(super) const TOOLS: &[Tool] = &[Tool {
-    names: &["apk"],
+    names: &["apk", "xx-apk"],
     options: Options {
         style: Style::Gnu,
         short: "pXt",

@@ -19,7 +19,15 @@ const OPTIONS: Options = Options {
 
 pub(super) const TOOLS: &[Tool] = &[
     Tool {
-        names: &["apt", "apt-get", "aptitude", "apt-fast", "nala"],
+        names: &[
+            "apt",
+            "apt-get",
+            "aptitude",
+            "apt-fast",
+            "nala",
+            "xx-apt",
+            "xx-apt-get",
+        ],
         options: Options {
             short: "oatcP",
             ..OPTIONS

@@ -5,7 +5,7 @@ use crate::shell::options::{Options, Style};
 
 pub(super) const TOOLS: &[Tool] = &[
     Tool {
-        names: &["cargo"],
+        names: &["cargo", "xx-cargo"],
         options: Options {
             style: Style::Gnu,
             short: "pjFCZ",

@@ -188,6 +188,7 @@ fn read(args: &Args<'_>, notes: &mut Notes) {
             CheckKind::OpenPgp {
                 fingerprints: Vec::new(),
                 signature: signature.map(base),
+                inline: decrypts || bare || file.is_none(),
             },
             written.or(file),
         ));

@@ -420,7 +420,10 @@ const NAMES: &[&str] = &[
 
 /// Whether the command loads nothing.
 pub(super) fn is_harmless(name: &str) -> bool {
-    NAMES.binary_search(&name).is_ok()
+    // `gcc-12`, `python3-config`
+    let short = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
+    let short = short.strip_suffix('-').unwrap_or(short);
+    NAMES.binary_search(&name).is_ok() || short != name && NAMES.binary_search(&short).is_ok()
 }
 
 /// Whether what it prints is no text that another command would read.

@@ -96,7 +96,7 @@ pub(super) fn command_name(value: &Value) -> Option<String> {
         Some(path) => {
             let usual = path
                 .rsplit_once('/')
-                .is_none_or(|(folder, _)| folder.ends_with("bin"));
+                .is_none_or(|(folder, _)| folder.ends_with("bin") || folder.ends_with("/busybox"));
             Some(if usual {
                 base_name(path).to_owned()
             } else {
@@ -291,6 +291,41 @@ pub(super) fn variables<'n>(
     }
 }
 
+/// Files by which tools are told to check less: a part of the file's name, what stands in it, what that weakens.
+const WEAK_FILES: [(&str, &str, Weak); 8] = [
+    ("sources.list", "trusted=yes", Weak::Packages),
+    (".repo", "gpgcheck=0", Weak::Packages),
+    ("pacman.conf", "siglevel=never", Weak::Packages),
+    (".repo", "sslverify=0", Weak::Tls),
+    ("npmrc", "strict-ssl=false", Weak::Tls),
+    ("pip.conf", "trusted-host", Weak::Tls),
+    ("curlrc", "insecure", Weak::Tls),
+    ("wgetrc", "check_certificate=off", Weak::Tls),
+];
+
+/// Looks at what is written to a file.
+pub(super) fn configures(walker: &mut Walker<'_>, name: &str, value: &Value, span: Span) {
+    for text in value.texts() {
+        for line in text.lines() {
+            let line: String = line
+                .shown()
+                .to_ascii_lowercase()
+                .chars()
+                .filter(|c| !c.is_whitespace())
+                .collect();
+            // A comment; or packages that were made here.
+            if line.starts_with('#') || line.contains("file:") {
+                continue;
+            }
+            for (file, setting, kind) in WEAK_FILES {
+                if name.contains(file) && line.contains(setting) {
+                    walker.weak(span, kind, setting);
+                }
+            }
+        }
+    }
+}
+
 /// Runs a command that the shell does not do itself.
 pub(super) fn run(
     walker: &mut Walker<'_>,
@@ -311,12 +346,7 @@ pub(super) fn run(
     }
     let lower = name.to_ascii_lowercase();
     let plain = lower.strip_suffix(".exe").unwrap_or(&lower);
-    let tool = TOOLS
-        .iter()
-        .copied()
-        .flatten()
-        .find(|tool| tool.names.contains(&plain) || versioned(plain, tool.names));
-    match tool {
+    match tool_of(plain) {
         Some(tool) => {
             note(walker, tool, plain, words, span);
             Done::MAYBE
@@ -340,6 +370,13 @@ pub(super) fn run(
             Done::MAYBE
         }
     }
+}
+
+fn tool_of(name: &str) -> Option<&'static Tool> {
+    let tools = || TOOLS.iter().copied().flatten();
+    tools()
+        .find(|tool| tool.names.contains(&name))
+        .or_else(|| tools().find(|tool| versioned(name, tool.names)))
 }
 
 /// `python3.11`, `pip3`, `gcc-12` under the name without a number.

@@ -16,7 +16,7 @@ import make as sigstore
 TREE = "693a3de402bb23897ed5c931273e53c78eff0495"
 HEAD = f"tree {TREE}\nauthor Alice <alice@example.com> 1793534400 +0000\ncommitter Alice <alice@example.com> 1793534400 +0000\n".encode()
 MESSAGE = b"\nSigned with gitsign\n"
-TAG = b"object 84305e30fa9bd428ce48c8c2ef5753db0ab7fb4b\ntype commit\ntag v4\ntagger Alice <alice@example.com> 1793534400 +0000\n\nFirst release\n"
+TAG = b"object bc27b600c0ccffab25240610d381d0c6637e6172\ntype commit\ntag v4\ntagger Alice <alice@example.com> 1793534400 +0000\n\nFirst release\n"
 SHA256, SHA1, SHA384 = "2.16.840.1.101.3.4.2.1", "1.3.14.3.2.26", "2.16.840.1.101.3.4.2.2"
 DATA, SIGNED_DATA, TST = "1.2.840.113549.1.7.1", "1.2.840.113549.1.7.2", "1.2.840.113549.1.9.16.1.4"
 CONTENT_TYPE, DIGEST, SIGNING_TIME = "1.2.840.113549.1.9.3", "1.2.840.113549.1.9.4", "1.2.840.113549.1.9.5"
