@@ -66,6 +66,10 @@ pub enum Command {
     Lock(super::lock::LockArgs),
     /// Run the steps once with the network, and record what they download, by docker buildx.
     Record(super::record::RecordArgs),
+    /// Propose a policy: find out how each publisher signs.
+    Init(super::init::InitArgs),
+    /// Verify one image, file, URL or git reference against the policy.
+    Verify(super::verify::VerifyArgs),
     /// Verify one Sigstore bundle for a file or digest.
     #[command(after_help = BUNDLE_EXAMPLES)]
     VerifyBundle(VerifyBundleArgs),

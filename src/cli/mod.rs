@@ -5,12 +5,14 @@ mod check;
 mod config;
 mod diff;
 mod explain;
+mod init;
 mod lock;
 mod manual;
 mod progress;
 mod project;
 mod record;
 mod rewrite;
+mod verify;
 mod verify_bundle;
 
 use std::{
@@ -83,6 +85,8 @@ pub fn main() -> ExitCode {
         Command::Explain(args) => explain::run(&args),
         Command::Lock(args) => lock::run(&args),
         Command::Record(args) => record::run(&args),
+        Command::Init(args) => init::run(&args),
+        Command::Verify(args) => verify::run(&args),
         Command::VerifyBundle(args) => verify_bundle::run(&args, jiff::Timestamp::now()),
         Command::Completions { shell } => manual::completions(shell),
         Command::Man { of } => manual::page(of.as_deref()),

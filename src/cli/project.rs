@@ -134,20 +134,32 @@ impl Project {
                 beside.insert(kind.to_owned(), bytes);
             }
         }
-        let organisation = match &build.policy {
-            None => None,
-            Some(path) => {
-                let bytes = read(path)?
-                    .ok_or_else(|| CannotRun::new(path.display(), "there is no such file"))?;
-                Some((path.clone(), bytes))
-            }
-        };
+        let organisation = organisation(build)?;
         Ok(Self {
             name,
             bytes,
             folder,
             beside,
             organisation,
+            build: build.clone(),
+        })
+    }
+
+    /// The Dockerfile `text`, which is in no file, with the policy of `folder` and without a lock.
+    ///
+    /// # Errors
+    /// As [`Project::open`].
+    pub fn of_text(folder: &Path, text: String, build: &BuildArgs) -> Result<Self, CannotRun> {
+        let mut beside = BTreeMap::new();
+        if let Some(bytes) = read(&folder.join("verified.toml"))? {
+            beside.insert("policy".to_owned(), bytes);
+        }
+        Ok(Self {
+            name: "what was asked for".to_owned(),
+            bytes: text.into_bytes(),
+            folder: folder.to_path_buf(),
+            beside,
+            organisation: organisation(build)?,
             build: build.clone(),
         })
     }
@@ -332,6 +344,16 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime, CannotRun> {
         .max_blocking_threads(256)
         .build()
         .map_err(|error| CannotRun::new("the runtime", error))
+}
+
+/// The file of `--policy`.
+fn organisation(build: &BuildArgs) -> Result<Option<(PathBuf, Vec<u8>)>, CannotRun> {
+    let Some(path) = &build.policy else {
+        return Ok(None);
+    };
+    let bytes =
+        read(path)?.ok_or_else(|| CannotRun::new(path.display(), "there is no such file"))?;
+    Ok(Some((path.clone(), bytes)))
 }
 
 fn parent(path: &Path) -> PathBuf {

@@ -1,7 +1,7 @@
 //! Writing a file so that a reader sees the old bytes or the new, never a part.
 
 use std::{
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     fs::{File, OpenOptions},
     io::{Error, ErrorKind, Result, Write as _},
     path::Path,
@@ -50,6 +50,34 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
+/// Removes what processes left behind that were ended in the midst of replacing `path`. Without `/proc` nobody knows which those are.
+pub fn sweep(path: &Path) {
+    let Some(name) = path.file_name().and_then(OsStr::to_str) else {
+        return;
+    };
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    if !Path::new("/proc/self").exists() {
+        return;
+    }
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let file = entry.file_name();
+        let process = file
+            .to_str()
+            .and_then(|file| file.strip_prefix('.')?.strip_prefix(name))
+            .and_then(|rest| rest.strip_prefix('.')?.strip_suffix(".tmp"))
+            .filter(|process| process.bytes().all(|byte| byte.is_ascii_digit()));
+        if process.is_some_and(|process| !Path::new("/proc").join(process).exists()) {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -59,7 +87,13 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("verified-atomic-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         let path = folder.join("Dockerfile.lock");
+        // Left by a process that is no more (numbers end far below), and by one that is.
+        std::fs::write(folder.join(".Dockerfile.lock.4000000000.tmp"), "part").unwrap();
+        let other = folder.join(".Dockerfile.lock.1.tmp");
+        std::fs::write(&other, "part").unwrap();
+        sweep(&path);
         write_atomic(&path, b"one, longer").unwrap();
+        std::fs::remove_file(other).unwrap();
         write_atomic(&path, b"two").unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"two");
 

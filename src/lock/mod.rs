@@ -31,7 +31,7 @@ mod entry;
 mod evidence;
 
 pub use crate::policy::strict::FileError as LockError;
-pub use atomic::write_atomic;
+pub use atomic::{sweep, write_atomic};
 pub use entry::{Entry, Key};
 pub use evidence::{Evidence, Item};
 

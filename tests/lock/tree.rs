@@ -5,6 +5,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
+    sync::atomic::Ordering,
     thread,
     time::{Duration, Instant},
 };
@@ -191,6 +192,49 @@ impl Case {
         self.run(&[&["lock", "--platform", PLATFORMS], more, &["tree"]].concat())
     }
 
+    /// Locks everything from the start, and gives how many times as long as its requests need that took.
+    fn measured(&self) -> f64 {
+        for path in self.files().into_keys() {
+            fs::remove_file(path).unwrap();
+        }
+        // The program itself takes some time to start, unoptimised.
+        let start = Instant::now();
+        good(&self.run(&["--version"]));
+        let startup = start.elapsed();
+        self.proxy.take();
+        let start = Instant::now();
+        good(&self.lock(&[]));
+        let took = start.elapsed().saturating_sub(startup);
+        let asked = self.proxy.take();
+
+        let mut answered = BTreeSet::new();
+        for request in asked.iter().filter(|request| request.status.is_some()) {
+            assert!(
+                answered.insert(&request.target),
+                "asked for twice: {}",
+                request.target
+            );
+        }
+        let failed = asked
+            .iter()
+            .filter(|request| request.status.is_none())
+            .count();
+        assert!(
+            failed >= asked.len() / 25,
+            "{failed} of {} failed",
+            asked.len()
+        );
+        let most = self.proxy.most.load(Ordering::SeqCst);
+        assert!(most <= AT_ONCE as usize, "{most} at the same time");
+        let needed = needed(&asked);
+        let ratio = took.as_secs_f64() / needed.as_secs_f64();
+        println!(
+            "{} requests ({failed} failed), {most} at once: {took:?}, needed {needed:?}, ratio {ratio:.2}",
+            asked.len()
+        );
+        ratio
+    }
+
     /// All locks and evidence, by path.
     fn files(&self) -> BTreeMap<PathBuf, String> {
         let mut files = BTreeMap::new();
@@ -233,16 +277,48 @@ fn good(output: &Output) -> String {
 /// The time of the longest chain of requests that wait for one another, and of all of them at 16 at a time: whichever is longer. A request
 /// that the proxy failed is part of its chain.
 fn needed(asked: &[Asked]) -> Duration {
-    let mut chains: BTreeMap<String, Duration> = BTreeMap::new();
+    // What a request waits for: only the first one of an image is waited for by all others.
+    let mut first: BTreeMap<String, Duration> = BTreeMap::new();
+    let mut then: BTreeMap<(String, &str), Duration> = BTreeMap::new();
     let mut all = Duration::ZERO;
     for request in asked {
         let took = request.to - request.from;
         all += took;
-        // An image's requests follow one another, but for those of its platforms.
         let parts: Vec<&str> = request.target.split('/').collect();
-        *chains.entry(parts[2..4].join("/")).or_default() += took;
+        let image = parts[2..4].join("/");
+        let chain = match (parts[4], parts[5]) {
+            ("manifests", "1") => {
+                *first.entry(image).or_default() += took;
+                continue;
+            }
+            ("manifests", name) if name.ends_with(".sig") => "signature",
+            ("manifests", name) if name.ends_with(".att") => "attestation",
+            ("manifests", name) if name.starts_with("sha256-") => "referrers",
+            ("referrers", _) => "referrers",
+            ("manifests", _) => "image",
+            // Of a config or a payload; each waits for its own manifest.
+            _ => "blob",
+        };
+        let longest = then.entry((image, chain)).or_default();
+        *longest = match chain {
+            "referrers" => *longest + took,
+            _ => took.max(*longest),
+        };
     }
-    let longest = chains.values().max().copied().unwrap_or_default();
+    let of = |image: &str, chain: &'static str| {
+        let took = then.get(&(image.to_owned(), chain));
+        took.copied().unwrap_or_default()
+    };
+    let chain = |(image, first): (&String, &Duration)| {
+        let by_manifest = of(image, "image").max(of(image, "signature")) + of(image, "blob");
+        let beside = of(image, "referrers").max(of(image, "attestation"));
+        *first + by_manifest.max(beside)
+    };
+    let longest = first.iter().map(chain).max().unwrap_or_default();
+    println!(
+        "longest chain {longest:?}, all at {AT_ONCE} at a time {:?}",
+        all / AT_ONCE
+    );
     longest.max(all / AT_ONCE)
 }
 
@@ -257,17 +333,20 @@ fn forty_images_are_locked_in_the_time_that_their_requests_need() {
     case.write_tree();
     case.proxy.take();
 
-    // The program itself takes some time to start, unoptimised.
-    let start = Instant::now();
-    good(&case.run(&["--version"]));
-    let startup = start.elapsed();
-    let start = Instant::now();
-    let output = case.lock(&[]);
-    let took = start.elapsed().saturating_sub(startup);
-    let said = good(&output);
-    let asked = case.proxy.take();
+    // What else runs on this machine may be in the way: the best of some runs counts, and each must be right.
+    let mut best = f64::INFINITY;
+    for _ in 0..4 {
+        best = best.min(case.measured());
+        if best <= 1.5 {
+            break;
+        }
+    }
+    assert!(
+        best <= 1.5,
+        "it takes {best:.2} times as long as its requests need"
+    );
     let files = case.files();
-    assert_eq!(files.len(), IMAGES / 4 * 2, "{said}");
+    assert_eq!(files.len(), IMAGES / 4 * 2);
 
     let mut locked = BTreeMap::new();
     for (path, text) in &files {
@@ -293,45 +372,15 @@ fn forty_images_are_locked_in_the_time_that_their_requests_need() {
         .collect();
     assert_eq!(locked, expected);
 
-    let mut answered = BTreeSet::new();
-    for request in asked.iter().filter(|request| request.status.is_some()) {
-        assert!(
-            answered.insert(&request.target),
-            "asked for twice: {}",
-            request.target
-        );
-    }
-    let failed = asked
-        .iter()
-        .filter(|request| request.status.is_none())
-        .count();
-    assert!(
-        failed >= asked.len() / 25,
-        "{failed} of {} failed",
-        asked.len()
-    );
-    let most = case.proxy.most.load(std::sync::atomic::Ordering::SeqCst);
-    assert!(most <= AT_ONCE as usize, "{most} at the same time");
-    let needed = needed(&asked);
-    println!(
-        "{} requests ({failed} failed), {most} at once: {took:?}, needed {needed:?}, ratio {:.2}",
-        asked.len(),
-        took.as_secs_f64() / needed.as_secs_f64()
-    );
-    assert!(
-        took <= needed * 3 / 2,
-        "{took:?} is more than 1.5 times {needed:?}"
-    );
-
     // The same again: nothing changes; and from the start: the same.
     let said = good(&case.lock(&[]));
     assert!(!said.contains("added"), "{said}");
-    assert_eq!(case.files(), files);
+    assert!(case.files() == files);
     for path in files.keys() {
         fs::remove_file(path).unwrap();
     }
     good(&case.lock(&[]));
-    assert_eq!(case.files(), files);
+    assert!(case.files() == files);
     good(&case.lock(&["--check"]));
 
     // What is missing is told, and nothing is written.
@@ -419,20 +468,20 @@ fn ended_at_any_moment_the_old_files_are_whole_or_the_new_ones() {
             n if n < new.len() => torn += 1,
             _ => after += 1,
         }
-        for service in fs::read_dir(case.folder.join("tree")).unwrap() {
-            for file in fs::read_dir(service.unwrap().path()).unwrap() {
-                let path = file.unwrap().path();
-                if path.extension().is_some_and(|extension| extension == "tmp") {
-                    fs::remove_file(path).unwrap();
-                }
-            }
-        }
     }
     println!("ended before: {before}, between files: {torn}, after: {after}");
     assert!(before > 0 && torn > 0, "{before} {torn} {after}");
     // And then it goes on where it stopped.
-    good(&case.lock(&["--update"]));
-    assert_eq!(case.files(), new);
+    good(&case.lock(&["--update", "--prune"]));
+    assert!(case.files() == new);
+    for file in 0..IMAGES / 4 {
+        let folder = case.folder.join(format!("tree/service-{file}"));
+        assert_eq!(
+            fs::read_dir(folder).unwrap().count(),
+            5,
+            "something is left behind"
+        );
+    }
 }
 
 #[test]

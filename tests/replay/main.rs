@@ -56,7 +56,9 @@ impl Case {
         command.env_clear();
         command.env("PATH", std::env::var("PATH").unwrap());
         command.env("SSL_CERT_FILE", &self.server.authority);
-        command.env("HTTP", &self.server.http).env("HTTPS", &self.server.https);
+        command
+            .env("HTTP", &self.server.http)
+            .env("HTTPS", &self.server.https);
         command
     }
 
@@ -91,7 +93,14 @@ impl Case {
     fn replay_words(&self, words: &[&str]) -> Output {
         let mut command = self.command("unshare", "replayed");
         command
-            .args(["--net", "sh", "-c", "ip link set lo up && exec \"$@\"", "sh", PROGRAM])
+            .args([
+                "--net",
+                "sh",
+                "-c",
+                "ip link set lo up && exec \"$@\"",
+                "sh",
+                PROGRAM,
+            ])
             .args(["internal", "replay"])
             .arg(self.folder.join("made"))
             .arg(self.folder.join("settings-2"))
@@ -107,7 +116,10 @@ impl Case {
         let replayed = self.replay(script);
         assert!(replayed.status.success(), "{}", text(&replayed));
         assert_eq!(self.server.hits(), hits, "the server was asked again");
-        assert_eq!(files(&self.folder.join("recorded")), files(&self.folder.join("replayed")));
+        assert_eq!(
+            files(&self.folder.join("recorded")),
+            files(&self.folder.join("replayed"))
+        );
         for settings in ["settings-1", "settings-2"] {
             assert!(!self.folder.join(settings).exists());
         }
@@ -162,11 +174,15 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 fn can(programs: &[&str]) -> bool {
     static NAMESPACES: OnceLock<bool> = OnceLock::new();
     let namespaces = *NAMESPACES.get_or_init(|| {
-        let made = Command::new("unshare").args(["--net", "ip", "link", "set", "lo", "up"]).output();
+        let made = Command::new("unshare")
+            .args(["--net", "ip", "link", "set", "lo", "up"])
+            .output();
         made.is_ok_and(|made| made.status.success())
     });
     let here = |program: &&str| {
-        let found = Command::new("sh").args(["-c", "command -v \"$0\"", program]).output();
+        let found = Command::new("sh")
+            .args(["-c", "command -v \"$0\"", program])
+            .output();
         found.is_ok_and(|found| found.status.success())
     };
     let missing: Vec<_> = programs.iter().filter(|program| !here(program)).collect();
@@ -207,7 +223,10 @@ fn curl() {
         fs::read(case.folder.join("replayed/unpacked")).unwrap(),
         b"content, compressed\n"
     );
-    assert_eq!(fs::read(case.folder.join("replayed/big")).unwrap().len(), server::BIG);
+    assert_eq!(
+        fs::read(case.folder.join("replayed/big")).unwrap().len(),
+        server::BIG
+    );
 }
 
 #[test]
@@ -233,7 +252,11 @@ fn git_over_smart_http() {
         git push -q {0}/r.git main --tags",
         case.folder.join("git").display()
     );
-    let made = case.command("sh", "git-made").args(["-c", &make, PROGRAM]).output().unwrap();
+    let made = case
+        .command("sh", "git-made")
+        .args(["-c", &make, PROGRAM])
+        .output()
+        .unwrap();
     assert!(made.status.success(), "{}", text(&made));
     let recording = case.same(
         "set -e; export HOME=$PWD
@@ -292,7 +315,10 @@ fn several_at_once() {
             [ $((number % 10)) != 0 ] || wait
         done; wait",
     );
-    let numbered = recording.exchanges.iter().filter(|one| one.url.contains("numbered"));
+    let numbered = recording
+        .exchanges
+        .iter()
+        .filter(|one| one.url.contains("numbered"));
     assert_eq!(numbered.count(), 40);
 }
 
@@ -329,13 +355,27 @@ fn what_is_not_recorded_fails_the_step_whatever_its_command_makes_of_it() {
         ("curl -s -d x $HTTP/file", "POST http://127.0.0.2:"),
         ("curl -s $HTTP/file?x", "/file?x"),
         ("curl -s http://127.0.0.9/file", "http://127.0.0.9/file"),
-        ("curl -s https://[2001:db8::1]/file", "https://[2001:db8::1]/file"),
-        ("curl -s telnet://127.0.0.2:22 -x $http_proxy --proxytunnel </dev/null & (sleep 0.2; printf 'CONNECT h.test:1 HTTP/1.1\\r\\n\\r\\n\\001' | curl -s telnet://127.0.0.1:41141 >/dev/null)", "CONNECT h.test:1"),
+        (
+            "curl -s https://[2001:db8::1]/file",
+            "https://[2001:db8::1]/file",
+        ),
+        (
+            "curl -s telnet://127.0.0.2:22 -x $http_proxy --proxytunnel </dev/null & (sleep 0.2; printf 'CONNECT h.test:1 HTTP/1.1\\r\\n\\r\\n\\001' | curl -s telnet://127.0.0.1:41141 >/dev/null)",
+            "CONNECT h.test:1",
+        ),
     ] {
         let done = case.replay(&format!("{more} >/dev/null; true"));
-        assert_eq!(done.status.code(), Some(launch::REFUSED.into()), "{more}: {}", text(&done));
+        assert_eq!(
+            done.status.code(),
+            Some(launch::REFUSED.into()),
+            "{more}: {}",
+            text(&done)
+        );
         let told_all = String::from_utf8_lossy(&done.stderr).into_owned();
-        assert!(told_all.contains(told) && told_all.contains("RUN curl -fsS $HTTP/file"), "{told_all}");
+        assert!(
+            told_all.contains(told) && told_all.contains("RUN curl -fsS $HTTP/file"),
+            "{told_all}"
+        );
     }
     // Around the proxy there is nothing.
     let done = case.replay("! curl -s --noproxy '*' $HTTP/file && ! curl -s --noproxy '*' http://192.0.2.1/ && ! getent hosts example.com && touch done");
@@ -350,7 +390,10 @@ fn a_step_that_behaves_differently_when_it_is_not_recorded_is_refused() {
     let case = Case::new("detects");
     let script = "if curl -s --noproxy '*' $HTTP/file -o /dev/null; then curl -s $HTTP/file; else curl -s $HTTP/counted; fi; true";
     assert!(case.record(script).status.success());
-    assert_eq!(case.replay(script).status.code(), Some(launch::REFUSED.into()));
+    assert_eq!(
+        case.replay(script).status.code(),
+        Some(launch::REFUSED.into())
+    );
 }
 
 #[test]
@@ -367,11 +410,17 @@ fn a_recording_edited_by_hand_is_refused() {
     assert!(!case.replay(script).status.success());
     // What no launcher writes is not served at all.
     for edit in [
-        (|one| one.url = "file:///etc/passwd".to_owned()) as fn(&mut verified_dockerfile::replay::record::Exchange),
+        (|one| one.url = "file:///etc/passwd".to_owned())
+            as fn(&mut verified_dockerfile::replay::record::Exchange),
         |one| one.method = "CONNECT".to_owned(),
         |one| one.status = 101,
         |one| drop(one.headers.insert("set-cookie".to_owned(), "a".to_owned())),
-        |one| drop(one.headers.insert("location".to_owned(), "a\r\nb: c".to_owned())),
+        |one| {
+            drop(
+                one.headers
+                    .insert("location".to_owned(), "a\r\nb: c".to_owned()),
+            )
+        },
         |one| drop(one.asked.insert("cookie".to_owned(), "a".to_owned())),
     ] {
         case.edit(|recording| {
@@ -379,7 +428,12 @@ fn a_recording_edited_by_hand_is_refused() {
             edit(&mut recording.exchanges[0]);
         });
         let done = case.replay(script);
-        assert_eq!(done.status.code(), Some(launch::FAILED.into()), "{}", text(&done));
+        assert_eq!(
+            done.status.code(),
+            Some(launch::FAILED.into()),
+            "{}",
+            text(&done)
+        );
     }
     case.edit(|recording| *recording = before.clone());
     assert!(case.replay(script).status.success());
@@ -392,7 +446,13 @@ fn exit_codes_and_signals_pass_through() {
     }
     let case = Case::new("exit");
     assert!(case.record("true").status.success());
-    for (script, code) in [("exit 0", 0), ("exit 3", 3), ("exit 255", 255), ("kill -TERM $$", 143), ("kill -KILL $$", 137)] {
+    for (script, code) in [
+        ("exit 0", 0),
+        ("exit 3", 3),
+        ("exit 255", 255),
+        ("kill -TERM $$", 143),
+        ("kill -KILL $$", 137),
+    ] {
         assert_eq!(case.record(script).status.code(), Some(code), "{script}");
     }
     for (script, code) in [("exit 3", 3), ("kill -TERM $$", 143)] {
@@ -439,10 +499,21 @@ fn bodies_are_named_by_their_digest() {
         return;
     }
     let case = Case::new("bodies");
-    let recording = case.same("curl -fsS $HTTP/numbered/../../../../../../etc/passwd --path-as-is -o file");
+    let recording =
+        case.same("curl -fsS $HTTP/numbered/../../../../../../etc/passwd --path-as-is -o file");
     let folder = case.folder.join("records").join(launch::BODIES);
-    let names: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    let wanted: Vec<_> = recording.bodies().into_keys().map(|digest| bodies::path(&folder, digest)).collect();
+    let names: Vec<_> = fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    let wanted: Vec<_> = recording
+        .bodies()
+        .into_keys()
+        .map(|digest| bodies::path(&folder, digest))
+        .collect();
     assert_eq!(names, wanted);
-    assert_eq!(Digest::sha256(&fs::read(&names[0]).unwrap()), recording.exchanges[0].digest);
+    assert_eq!(
+        Digest::sha256(&fs::read(&names[0]).unwrap()),
+        recording.exchanges[0].digest
+    );
 }

@@ -49,6 +49,18 @@ pub enum Subject {
         #[arg(long, default_value = "200")]
         images: NonZeroUsize,
     },
+    /// Locking a repository's images, against skopeo and cosign one image at a time; no engine is needed
+    Lock {
+        /// How many images
+        #[arg(long, default_value = "40")]
+        images: NonZeroUsize,
+        /// How often each way
+        #[arg(long, default_value = "3")]
+        runs: NonZeroUsize,
+        /// The program to measure; else it is built
+        #[arg(long)]
+        binary: Option<std::path::PathBuf>,
+    },
 }
 
 /// Measures, and fails where a limit is exceeded.
@@ -61,6 +73,18 @@ pub fn run(subject: Subject) -> Result<ExitCode> {
             } else {
                 ExitCode::FAILURE
             });
+        }
+        Subject::Lock {
+            images,
+            runs,
+            binary,
+        } => {
+            let times = crate::bench_lock::measure(images.get(), runs.get(), binary)?;
+            match times {
+                Some(times) => println!("faster: {times:.0} times"),
+                None => println!("no ratio: no peer is on this machine"),
+            }
+            return Ok(ExitCode::SUCCESS);
         }
         Subject::Signatures { suite, images } => {
             let was_up = Engine::find(suite).is_some();

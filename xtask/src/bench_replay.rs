@@ -36,16 +36,31 @@ pub fn measure(runs: usize) -> Result<bool> {
         .collect();
     let (small, large) = (folder.join("small"), folder.join("large"));
     fs::write(&small, list)?;
-    fs::write(&large, format!("url = {server}/large\noutput = /dev/null\n"))?;
+    fs::write(
+        &large,
+        format!("url = {server}/large\noutput = /dev/null\n"),
+    )?;
     let mut kept = Vec::new();
     let mut peaks = Vec::new();
-    for (name, list) in [("1,000 files of 8 KiB", &small), ("one file of 1 GiB", &large)] {
+    for (name, list) in [
+        ("1,000 files of 8 KiB", &small),
+        ("one file of 1 GiB", &large),
+    ] {
         let curl = ["curl", "-fsS", "-K", &list.to_string_lossy()].map(str::to_owned);
         let records = folder.join(format!("records-{}", peaks.len()));
         let launcher = |words: [&str; 2], mode: &str| {
-            let mut all = vec![program.display().to_string(), "internal".into(), mode.into()];
+            let mut all = vec![
+                program.display().to_string(),
+                "internal".into(),
+                mode.into(),
+            ];
             all.extend([records.display().to_string()]);
-            all.extend(words.iter().filter(|word| !word.is_empty()).map(|word| (*word).to_owned()));
+            all.extend(
+                words
+                    .iter()
+                    .filter(|word| !word.is_empty())
+                    .map(|word| (*word).to_owned()),
+            );
             all.extend(curl.clone());
             all
         };
@@ -65,8 +80,11 @@ pub fn measure(runs: usize) -> Result<bool> {
             peak[1] = peak[1].max(memory);
         }
         let fastest = |times: &[Duration]| times.iter().min().copied().unwrap_or_default();
-        let (plain, recorded, replayed) =
-            (fastest(&plain_times), fastest(&record_times), fastest(&replay_times));
+        let (plain, recorded, replayed) = (
+            fastest(&plain_times),
+            fastest(&record_times),
+            fastest(&replay_times),
+        );
         println!(
             "{name}: curl {plain:.3?}, recorded {recorded:.3?} ({:.2} times), replayed {replayed:.3?} ({:.2} times); \
              most memory of the launcher {} and {} KB",
@@ -127,7 +145,10 @@ fn answer(mut stream: TcpStream) -> Result<()> {
             reader.read_line(&mut line)?;
         }
         let length = if large { LARGE_SIZE } else { SMALL_SIZE as u64 };
-        write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n")?;
+        write!(
+            stream,
+            "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n"
+        )?;
         if large {
             let mut left = length;
             while left > 0 {

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::work::is_live;
 use crate::{
     lock::{Entry, Item, Key, Lock},
     pipeline::{Judged, PinSource},
@@ -83,14 +82,14 @@ impl<'a> Changes<'a> {
         }
         let (keys, old) = self.before(&key);
         let same_pin = old.as_ref().is_some_and(|old| old.pin == entry.pin);
-        if !is_live(judged) || same_pin {
-            // The same as before; perhaps better proven. It stays for all platforms or each, as it was.
-            let better = !entry.verified_by.is_empty()
-                && old.as_ref().is_some_and(|old| old.evidence.is_empty());
-            if !better || keys.len() != 1 {
-                return;
-            }
-        } else if let Some(changed) = old.as_ref().and_then(|old| self.other_signer(old, &entry)) {
+        if old.as_ref() == Some(&entry) {
+            return;
+        }
+        // The proofs of something that the policy now takes without any are kept, and so is what is fixed for each platform apart.
+        if same_pin && (entry.verified_by.is_empty() || keys.len() != 1) {
+            return;
+        }
+        if let Some(changed) = old.as_ref().and_then(|old| self.other_signer(old, &entry)) {
             let finding = self.finding(&key, changed);
             if !self.made.findings.contains(&finding) {
                 self.made.findings.push(finding);

@@ -6,7 +6,7 @@ use futures_util::future;
 
 use super::{
     LockArgs,
-    changes::{Change, Changes},
+    changes::{Change, Changes, Made},
 };
 use crate::{
     cli::{
@@ -14,12 +14,12 @@ use crate::{
         project::{self, Inputs, Project},
     },
     digest::Digest,
-    fetch::{Fetch, Source},
-    lock::{Entry, Evidence, Item, Key, Lock, write_atomic},
-    pipeline::{self, Build, Judged, PinSource},
-    policy::{By, Pin, Verdict, glob::Glob, url},
+    fetch::{self, Fetch, Source},
+    lock::{Entry, Evidence, Item, Key, Lock, sweep, write_atomic},
+    pipeline::{self, Build, Judged},
+    policy::{By, Pin, Subject, Verdict, Wanted, glob::Glob, url},
     report::{Finding, Kind},
-    resolve::live::Live,
+    resolve::{Resolve as _, live::Live},
     verify::Proof,
 };
 
@@ -63,6 +63,9 @@ impl Locked {
             write_atomic(&path, text.as_bytes())
                 .map_err(|error| CannotRun::new(path.display(), error))
         };
+        for kind in ["lock", "evidence"] {
+            sweep(&project.path_beside(kind));
+        }
         if let Some(evidence) = &self.evidence {
             write("evidence", &evidence.both)?;
         }
@@ -121,7 +124,13 @@ pub(super) async fn lock(
             }
         }
     }
-    let outcomes = future::join_all(builds.iter().map(|build| pipeline::run(build, live))).await;
+    let outcomes = future::join_all(builds.iter().map(|build| async {
+        // The pipeline asks in an order; what is known to be wanted need not wait for it.
+        future::join(ahead(build, live), pipeline::run(build, live))
+            .await
+            .1
+    }))
+    .await;
     let mut changes = Changes::new(&old, live, &args.accept_signer, &project.name);
     let mut findings = BTreeSet::new();
     let mut fetched = BTreeSet::new();
@@ -154,10 +163,11 @@ pub(super) async fn lock(
     if args.prune && findings.is_empty() {
         changes.prune(&fetched);
     }
-    let made = changes.finish();
-    findings.extend(made.findings);
+    let mut made = changes.finish();
+    findings.extend(std::mem::take(&mut made.findings));
     findings.sort_by_key(|finding| finding.place.as_ref().map(|place| place.first_line));
-    let (lock, evidence) = texts(project, &old, &made.lock, &inputs.evidence, &made.items);
+    let prune = args.prune && findings.is_empty();
+    let (lock, evidence) = texts(project, &old, &made, &inputs.evidence, prune);
     Ok(Locked {
         changes: made.changes,
         findings,
@@ -166,6 +176,63 @@ pub(super) async fn lock(
         lock,
         evidence,
     })
+}
+
+/// Asks for everything that is not fixed, and that no rule refuses anyway, at once.
+async fn ahead(build: &Build<'_>, live: &Live) {
+    if build.locked {
+        return;
+    }
+    let [platform] = build.platforms else {
+        return;
+    };
+    let options = fetch::Options {
+        target: build.target.map(str::to_owned),
+        platform: platform.clone(),
+        build_platform: build.build_platform.clone(),
+        build_args: build.build_args.clone(),
+        named_contexts: build.contexts.keys().cloned().collect(),
+    };
+    // What bases bring is not known yet.
+    let configs = fetch::Configs {
+        assumed: Some(fetch::ImageConfig::default()),
+        ..fetch::Configs::default()
+    };
+    let Ok(plan) = fetch::collect(build.dockerfile, &options, &configs) else {
+        return;
+    };
+    let open = |subject: &Subject| build.policy.refuses(subject, build.now).is_none();
+    let asked = plan.fetches.iter().map(|fetch| async {
+        match &fetch.source {
+            Source::Image {
+                reference,
+                platform,
+            } => {
+                let subject = Subject::image(reference);
+                let fixed = reference.digest().is_some()
+                    || build
+                        .lock
+                        .image(reference, Some(&platform.short()))
+                        .is_some();
+                if !fixed && open(&subject) {
+                    let wanted = build.policy.wanted(&subject, build.now);
+                    let signed = wanted.contains(&Wanted::Registry);
+                    live.prefetch(reference, platform, signed).await;
+                }
+            }
+            Source::Http {
+                url,
+                checksum: None,
+            } => {
+                if build.lock.http(url).is_none() && Subject::http(url).is_ok_and(|url| open(&url))
+                {
+                    let _ = live.http(url).await;
+                }
+            }
+            Source::Http { .. } | Source::Git(_) | Source::Context { .. } => {}
+        }
+    });
+    future::join_all(asked).await;
 }
 
 /// The arguments of `--build-arg`, alone if there are no sets, else with each set.
@@ -260,30 +327,34 @@ fn entry(judged: &Judged, evidence: &Evidence) -> (Entry, Vec<Item>) {
 fn texts(
     project: &Project,
     old: &Lock,
-    new: &Lock,
+    made: &Made,
     evidence: &Evidence,
-    items: &[Item],
+    prune: bool,
 ) -> (Option<String>, Option<Written>) {
     let needed = |lock: &Lock| -> BTreeSet<Digest> {
         lock.entries()
             .flat_map(|(_, entry)| entry.evidence)
             .collect()
     };
-    let (before, now) = (needed(old), needed(new));
+    let Made {
+        lock: new, items, ..
+    } = made;
+    let (before, mut now) = (needed(old), needed(new));
+    now.extend(items.iter().map(|item| item.id().clone()));
     let mut both = evidence.clone();
     for item in items {
         both.insert(item.subject().clone(), item.proof().clone());
     }
-    // What nobody named may be there for a reason that a person knows.
+    // What no entry names may be there for a reason that a person knows.
     let mut kept = Evidence::default();
     for item in both.iter() {
-        if now.contains(item.id()) || !before.contains(item.id()) {
+        if now.contains(item.id()) || !prune && !before.contains(item.id()) {
             kept.insert(item.subject().clone(), item.proof().clone());
         }
     }
     let old_text = String::from_utf8_lossy(project.beside("lock").unwrap_or_default());
     let text = new.render(&old_text);
-    let lock = (new != old || project.beside("lock").is_none()).then_some(text);
+    let lock = (new != old).then_some(text);
     let written = Written {
         both: both.to_string(),
         new: kept.to_string(),
@@ -291,9 +362,4 @@ fn texts(
     let was = project.beside("evidence").unwrap_or_default();
     let changed = written.new.as_bytes() != was || written.both.as_bytes() != was;
     (lock, changed.then_some(written))
-}
-
-/// Whether a pin is new: resolved just now.
-pub(super) fn is_live(judged: &Judged) -> bool {
-    matches!(judged.pin, Some((_, PinSource::Live)))
 }

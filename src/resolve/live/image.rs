@@ -9,7 +9,10 @@ use crate::{
     reference::ImageReference,
     resolve::{
         Image, ResolveError, config,
-        registry::{self, Cause, Client, Document, For, Reference, Repository, signatures},
+        registry::{
+            self, Cause, Client, Document, For, Reference, Repository,
+            signatures::{self, Collected},
+        },
     },
     verify::Proof,
 };
@@ -128,20 +131,51 @@ impl Live {
         digest: &Digest,
     ) -> Result<Vec<Proof>, ResolveError> {
         let make = async || {
-            let of = digest.clone();
-            let found = self
-                .at_registry(reference, move |client, repository| {
-                    let found = signatures::collect(client, repository, &of)?;
-                    // A mirror may have the image and not its signatures.
-                    let enough = !found.signatures.is_empty() || !repository.is_mirror();
-                    Ok(enough.then_some(found))
-                })
-                .await?;
-            Ok(found.signatures.into_iter().map(Proof::from).collect())
+            let (signed, attested, referring) = futures_util::future::try_join3(
+                self.part(reference, digest, signatures::tagged),
+                self.part(reference, digest, signatures::attested),
+                self.part(reference, digest, signatures::referring),
+            )
+            .await?;
+            let mut proofs: Vec<Proof> = Vec::new();
+            for found in signed.into_iter().chain(attested).chain(referring) {
+                if !proofs.contains(&found) {
+                    proofs.push(found);
+                }
+            }
+            Ok(proofs)
         };
         self.proofs
             .get((reference.repository(), digest.clone()), make)
             .await
+    }
+
+    /// Signatures that `collect` finds.
+    async fn part(
+        &self,
+        reference: &ImageReference,
+        digest: &Digest,
+        collect: fn(&Client, &Repository, &Digest) -> Result<Collected, registry::Error>,
+    ) -> Result<Vec<Proof>, ResolveError> {
+        let of = digest.clone();
+        let found = self
+            .at_registry(reference, move |client, repository| {
+                let found = collect(client, repository, &of)?;
+                // A mirror may have the image and not its signatures.
+                let enough = !found.signatures.is_empty() || !repository.is_mirror();
+                Ok(enough.then_some(found))
+            })
+            .await?;
+        Ok(found.signatures.into_iter().map(Proof::from).collect())
+    }
+
+    /// The digest of what `reference` names now: what can be asked for with it need not wait for the rest.
+    pub(super) async fn digest_of(
+        &self,
+        reference: &ImageReference,
+    ) -> Result<Digest, ResolveError> {
+        let tag = reference.tag().unwrap_or("latest").to_owned();
+        Ok(self.manifest(reference, Reference::Tag(tag)).await?.digest)
     }
 
     /// Asks the mirrors of the registry, if there are, then the registry itself. `Ok(None)`: ask the next.

@@ -165,6 +165,19 @@ impl Machine {
         }
     }
 
+    /// With these authorities.
+    #[cfg(test)]
+    pub(super) fn trusting(self, roots: Option<Vec<u8>>) -> Self {
+        Self { roots, ..self }
+    }
+
+    /// With a mirror of the registry `domain`.
+    #[cfg(test)]
+    pub(super) fn mirrored(mut self, domain: &str, mirror: &str) -> Self {
+        self.add_mirrors(domain, &[mirror.to_owned()]);
+        self
+    }
+
     fn add_buildkit(&mut self, path: &Path, bytes: &[u8]) -> Result<(), String> {
         let cannot = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
         let text = std::str::from_utf8(bytes).map_err(|error| cannot(&error))?;

@@ -66,6 +66,8 @@ pub struct Live {
     proofs: Once<(String, Digest), Vec<Proof>>,
     files: Once<String, Rc<Download>>,
     small: Once<(String, usize), Vec<u8>>,
+    /// A folder that stands for that of a URL: what is in it is not asked for.
+    beside: RefCell<Option<(String, std::path::PathBuf)>>,
     commits: Once<(String, String), Commit>,
     objects: Once<(String, String, String), Objects>,
     /// When things were made, by the digest or commit that they are fixed to.
@@ -91,6 +93,7 @@ impl Live {
             proofs: Once::default(),
             files: Once::default(),
             small: Once::default(),
+            beside: RefCell::default(),
             commits: Once::default(),
             objects: Once::default(),
             made: RefCell::default(),
@@ -125,14 +128,29 @@ impl Live {
         self.files.get(url.to_owned(), make).await
     }
 
-    /// Takes `file` for what `url` serves.
+    /// Takes the file at `path` for what `url` serves, and what is beside it for what is beside the URL.
     ///
     /// # Errors
     /// Whatever reading says.
-    pub fn preset(&self, url: &str, file: std::fs::File) -> std::io::Result<Rc<Download>> {
-        let file = Rc::new(http::Download::of(file)?);
+    pub fn preset(&self, url: &str, path: &std::path::Path) -> std::io::Result<Rc<Download>> {
+        let file = Rc::new(http::Download::of(std::fs::File::open(path)?)?);
+        let (folder, _) = url.rsplit_once('/').unwrap_or_default();
+        let local = path.parent().unwrap_or(std::path::Path::new(""));
+        *self.beside.borrow_mut() = Some((format!("{folder}/"), local.to_path_buf()));
         self.files.set(url.to_owned(), Rc::clone(&file));
         Ok(file)
+    }
+
+    /// Asks for an image, and its signatures if they are `signed`, so that the answers are there when they are wanted. What fails
+    /// is told to whoever wants it.
+    pub async fn prefetch(&self, reference: &ImageReference, platform: &Platform, signed: bool) {
+        let signatures = async {
+            if signed && let Ok(digest) = self.digest_of(reference).await {
+                let _ = self.collect_signatures(reference, &digest).await;
+            }
+        };
+        let _ =
+            futures_util::future::join(self.resolve_image(reference, platform), signatures).await;
     }
 
     /// Does `work` on a thread of its own when it is its turn.
@@ -199,6 +217,9 @@ impl Resolve for Live {
     }
 
     async fn small_file(&self, url: &str, limit: usize) -> Result<Vec<u8>, ResolveError> {
+        if let Some(bytes) = self.local(url, limit) {
+            return Ok(bytes);
+        }
         let make = async || {
             let (asked, host) = (url.to_owned(), http::host(url)?);
             let work = move |client: Client| http::small(&client.transport, &asked, limit);
@@ -241,6 +262,21 @@ impl Resolve for Live {
 }
 
 impl Live {
+    /// The file of this machine that stands for `url`.
+    fn local(&self, url: &str, limit: usize) -> Option<Vec<u8>> {
+        use std::io::Read as _;
+        let (folder, local) = self.beside.borrow().clone()?;
+        let name = url.strip_prefix(&folder)?;
+        if name.is_empty() || name.contains(['/', '?', '%']) || name.starts_with('.') {
+            return None;
+        }
+        let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+        let mut bytes = Vec::new();
+        let file = std::fs::File::open(local.join(name)).ok()?;
+        file.take(most).read_to_end(&mut bytes).ok()?;
+        (bytes.len() <= limit).then_some(bytes)
+    }
+
     /// The file at `url`, if it still is what it is fixed to.
     async fn the_file(&self, url: &str, digest: &Digest) -> Result<Rc<Download>, ResolveError> {
         let file = self.download(url).await?;

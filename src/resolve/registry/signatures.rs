@@ -80,32 +80,53 @@ pub fn collect(
     repository: &Repository,
     digest: &Digest,
 ) -> Result<Collected, Error> {
-    let mut gatherer = Gatherer {
-        client,
-        repository,
-        seen: BTreeSet::new(),
-        bytes: 0,
-        stopped: false,
-        found: Collected::default(),
-    };
-    for tag in [cosign::tag(digest), cosign::attestation_tag(digest)] {
-        match gatherer.client.manifest(repository, &Reference::Tag(tag)) {
-            Ok(manifest) => gatherer.layers(manifest.document)?,
-            Err(error) if error.is_not_found() => {}
-            Err(error) => return Err(error),
-        }
-    }
-    for (index, descriptor) in gatherer.referrers(digest)?.into_iter().enumerate() {
-        if gatherer.full(index) {
-            break;
-        }
-        let result = gatherer
-            .client
-            .manifest(repository, &Reference::Digest(descriptor.digest));
-        if let Some(manifest) = gatherer.usable(result)? {
-            gatherer.layers(manifest.document)?;
-        }
-    }
+    let mut gatherer = Gatherer::new(client, repository);
+    gatherer.tagged(cosign::tag(digest))?;
+    gatherer.tagged(cosign::attestation_tag(digest))?;
+    gatherer.referring(digest)?;
+    Ok(gatherer.found)
+}
+
+/// Those under cosign's tag for signatures alone; with [`attested`] and [`referring`], which may be asked at the same time, it is what
+/// [`collect`] gives.
+///
+/// # Errors
+/// As [`collect`].
+pub fn tagged(
+    client: &Client,
+    repository: &Repository,
+    digest: &Digest,
+) -> Result<Collected, Error> {
+    let mut gatherer = Gatherer::new(client, repository);
+    gatherer.tagged(cosign::tag(digest))?;
+    Ok(gatherer.found)
+}
+
+/// Those under cosign's tag for attestations.
+///
+/// # Errors
+/// As [`collect`].
+pub fn attested(
+    client: &Client,
+    repository: &Repository,
+    digest: &Digest,
+) -> Result<Collected, Error> {
+    let mut gatherer = Gatherer::new(client, repository);
+    gatherer.tagged(cosign::attestation_tag(digest))?;
+    Ok(gatherer.found)
+}
+
+/// Those of artifacts that refer to the image.
+///
+/// # Errors
+/// As [`collect`].
+pub fn referring(
+    client: &Client,
+    repository: &Repository,
+    digest: &Digest,
+) -> Result<Collected, Error> {
+    let mut gatherer = Gatherer::new(client, repository);
+    gatherer.referring(digest)?;
     Ok(gatherer.found)
 }
 
@@ -119,7 +140,42 @@ struct Gatherer<'a> {
     found: Collected,
 }
 
+impl<'a> Gatherer<'a> {
+    fn new(client: &'a Client, repository: &'a Repository) -> Self {
+        Self {
+            client,
+            repository,
+            seen: BTreeSet::new(),
+            bytes: 0,
+            stopped: false,
+            found: Collected::default(),
+        }
+    }
+}
+
 impl Gatherer<'_> {
+    fn tagged(&mut self, tag: String) -> Result<(), Error> {
+        match self.client.manifest(self.repository, &Reference::Tag(tag)) {
+            Ok(manifest) => self.layers(manifest.document),
+            Err(error) if error.is_not_found() => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn referring(&mut self, digest: &Digest) -> Result<(), Error> {
+        for (index, descriptor) in self.referrers(digest)?.into_iter().enumerate() {
+            if self.full(index) {
+                break;
+            }
+            let wanted = Reference::Digest(descriptor.digest);
+            let result = self.client.manifest(self.repository, &wanted);
+            if let Some(manifest) = self.usable(result)? {
+                self.layers(manifest.document)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Whether enough was read; the first time it says so.
     fn full(&mut self, artifacts: usize) -> bool {
         let full = self.found.signatures.len() >= MAX_SIGNATURES
