@@ -273,7 +273,7 @@ pub fn check(check: &shell::Check) -> String {
 
 /// Where the bytes of a step's text stand in the Dockerfile.
 struct Places<'a> {
-    dockerfile: &'a Dockerfile,
+    dockerfile: &'a Dockerfile<'a>,
     step: &'a RunStep,
     /// The pieces of the text, in order: where each begins, and how its offsets are those of the file.
     pieces: Vec<(usize, Piece<'a>)>,
