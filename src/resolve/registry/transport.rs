@@ -292,8 +292,10 @@ impl Transport {
             let mut probes = held(&self.probes);
             Arc::clone(probes.entry(url.authority.clone()).or_default())
         });
-        let _probing = probe.as_deref().map(held);
+        let probing = probe.as_deref().map(held);
         let ways = self.ways(url, request.of);
+        // Known by now: nobody waits any longer.
+        let _probing = probing.filter(|_| ways.len() > 1);
         let mut first: Option<Failure> = None;
         for &channel in ways {
             match self.attempt(url, channel, authorization, request) {
