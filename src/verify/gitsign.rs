@@ -256,28 +256,28 @@ impl LogEntry {
             base64(signature),
             base64(pem.as_bytes())
         );
-        let mut entry = json!({
-            "logIndex": self.log_index.to_string(),
-            "logId": { "keyId": base64(&self.log_id.unwrap_or_default().key_id) },
-            "kindVersion": { "kind": kind.kind, "version": kind.version },
-            "integratedTime": self.integrated_time.to_string(),
-            "canonicalizedBody": base64(body.as_bytes()),
-        });
-        if let Some(promise) = self.inclusion_promise {
-            entry["inclusionPromise"] =
-                json!({ "signedEntryTimestamp": base64(&promise.signed_entry_timestamp) });
-        }
-        if let Some(proof) = self.inclusion_proof {
+        let promise = self.inclusion_promise.map(
+            |promise| json!({ "signedEntryTimestamp": base64(&promise.signed_entry_timestamp) }),
+        );
+        let proof = self.inclusion_proof.map(|proof| {
             let hashes: Vec<_> = proof.hashes.iter().map(|hash| base64(hash)).collect();
-            entry["inclusionProof"] = json!({
+            json!({
                 "logIndex": proof.log_index.to_string(),
                 "rootHash": base64(&proof.root_hash),
                 "treeSize": proof.tree_size.to_string(),
                 "hashes": hashes,
                 "checkpoint": { "envelope": proof.checkpoint.unwrap_or_default().envelope },
-            });
-        }
-        Ok(entry)
+            })
+        });
+        Ok(json!({
+            "logIndex": self.log_index.to_string(),
+            "logId": { "keyId": base64(&self.log_id.unwrap_or_default().key_id) },
+            "kindVersion": { "kind": kind.kind, "version": kind.version },
+            "integratedTime": self.integrated_time.to_string(),
+            "inclusionPromise": promise,
+            "inclusionProof": proof,
+            "canonicalizedBody": base64(body.as_bytes()),
+        }))
     }
 }
 
