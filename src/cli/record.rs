@@ -55,8 +55,12 @@ pub(super) fn run(args: &RecordArgs) -> Result<Clean, CannotRun> {
     let mut lock = if old.is_empty() {
         Lock::default()
     } else {
-        Lock::parse(old.as_bytes(), &path.display().to_string())
-            .map_err(|error| CannotRun::new(path.display(), format!("line {}: {}", error.line, error.message)))?
+        Lock::parse(old.as_bytes(), &path.display().to_string()).map_err(|error| {
+            CannotRun::new(
+                path.display(),
+                format!("line {}: {}", error.line, error.message),
+            )
+        })?
     };
     // In the store: what is large is not copied from one file system to another.
     let fresh = Fresh::new(&store).map_err(|error| failed(&store, error))?;
@@ -66,9 +70,13 @@ pub(super) fn run(args: &RecordArgs) -> Result<Clean, CannotRun> {
         .status()
         .map_err(|error| CannotRun::new("docker", error))?;
     if !status.success() {
-        return Err(CannotRun::new("docker buildx build", format!("{status}; its words are above")));
+        return Err(CannotRun::new(
+            "docker buildx build",
+            format!("{status}; its words are above"),
+        ));
     }
-    let collected = collect(&fresh.0, &store, &mut lock).map_err(|error| failed(&fresh.0, error))?;
+    let collected =
+        collect(&fresh.0, &store, &mut lock).map_err(|error| failed(&fresh.0, error))?;
     let text = lock.render(&old);
     if text != old {
         write_atomic(&path, text.as_bytes()).map_err(|error| failed(&path, error))?;
@@ -121,8 +129,14 @@ fn words(args: &RecordArgs, store: &Path, out: &Path) -> Vec<OsString> {
     for context in &args.build.contexts {
         add("--build-context", context.clone());
     }
-    add("--build-context", format!("verified-store={}", store.display()));
-    let beside = args.path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    add(
+        "--build-context",
+        format!("verified-store={}", store.display()),
+    );
+    let beside = args
+        .path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
     let context = args.context.as_deref().or(beside).unwrap_or(Path::new("."));
     words.push(context.into());
     words

@@ -56,7 +56,9 @@ fn record_with(case: &Case, dockerfile: &str, words: &[&str]) -> Result<String> 
         let path = std::env::var("PATH").unwrap_or_default();
         command.env("PATH", format!("{}:{path}", programs.display()));
     }
-    Ok(process::run(&mut command, &[], TOOL_LIMIT)?.success()?.stdout)
+    Ok(process::run(&mut command, &[], TOOL_LIMIT)?
+        .success()?
+        .stdout)
 }
 
 /// Builds from lock and store, and puts the image's files into the folder `result`.
@@ -92,7 +94,10 @@ fn download(case: &Case) -> Result<()> {
     case.policy(&[accept("image", &base.repository), any_url()])?;
     let dockerfile = format!("FROM {}\nRUN wget -O /file {url}\n", base.tagged());
     let told = record(case, &dockerfile)?;
-    assert!(told.contains("RUN wget -O /file") && told.contains("1 requests, 13 bytes"), "{told}");
+    assert!(
+        told.contains("RUN wget -O /file") && told.contains("1 requests, 13 bytes"),
+        "{told}"
+    );
     let hits = case.bench.web.hits("/replay/download");
     assert_eq!(hits, 1);
     case.bench.web.put("/replay/download", b"other content");
@@ -118,7 +123,14 @@ fn nothing_left(case: &Case) -> Result<()> {
         let to = format!("type=docker,dest={}", case.folder.join(name).display());
         let context = format!("verified-store={}", store(case).display());
         case.build(&dockerfile)?
-            .with(&["--output", &to, "--build-context", &context, "--provenance=false", "--no-cache"])
+            .with(&[
+                "--output",
+                &to,
+                "--build-context",
+                &context,
+                "--provenance=false",
+                "--no-cache",
+            ])
             .run()?
             .built()?;
         let mut list = Command::new("sh");
@@ -129,7 +141,10 @@ fn nothing_left(case: &Case) -> Result<()> {
         ]);
         let done = process::run(list.arg(case.folder.join(name)), &[], TOOL_LIMIT)?.success()?;
         let manifest: serde_json::Value = serde_json::from_str(&done.stderr)?;
-        let config = manifest[0]["Config"].as_str().ok_or("no config")?.to_owned();
+        let config = manifest[0]["Config"]
+            .as_str()
+            .ok_or("no config")?
+            .to_owned();
         let config = case.read(&format!("{name}.d/{config}"))?;
         Ok((done.stdout, serde_json::from_str(&config)?))
     };
@@ -143,7 +158,10 @@ fn nothing_left(case: &Case) -> Result<()> {
     assert_eq!(replayed_config["config"], online_config["config"]);
     let history = |config: &serde_json::Value| {
         let steps = config["history"].as_array().cloned().unwrap_or_default();
-        steps.iter().map(|step| step["created_by"].clone()).collect::<Vec<_>>()
+        steps
+            .iter()
+            .map(|step| step["created_by"].clone())
+            .collect::<Vec<_>>()
     };
     assert_eq!(history(&replayed_config), history(&online_config));
     Ok(())
@@ -151,7 +169,11 @@ fn nothing_left(case: &Case) -> Result<()> {
 
 fn forms(case: &Case) -> Result<()> {
     let base = case.base("base")?;
-    let url = |name: &str| case.bench.web.put(&format!("/replay/forms/{name}"), name.as_bytes());
+    let url = |name: &str| {
+        case.bench
+            .web
+            .put(&format!("/replay/forms/{name}"), name.as_bytes())
+    };
     case.policy(&[accept("image", &base.repository), any_url()])?;
     let dockerfile = format!(
         "FROM {}\nARG NAME=shell\nRUN wget -O /$NAME {}\nRUN [\"wget\", \"-O\", \"/exec\", \"{}\"]\n\
@@ -211,7 +233,13 @@ fn own_recordings(case: &Case) -> Result<()> {
     record(case, &dockerfile.replace("RUN sleep", "RUN true || sleep"))?;
     case.bench.web.put("/replay/own", b"two");
     record_with(case, &dockerfile, &[])?;
-    assert_eq!(lock(case)?.runs().filter(|run| !run.exchanges.is_empty()).count(), 5);
+    assert_eq!(
+        lock(case)?
+            .runs()
+            .filter(|run| !run.exchanges.is_empty())
+            .count(),
+        5
+    );
     replay(case, &dockerfile)?.built()?;
     for (name, content) in [("a", "one"), ("b", "two"), ("c", "one"), ("d", "one")] {
         assert_eq!(case.read(&format!("result/{name}"))?, content, "{name}");
@@ -223,7 +251,10 @@ fn from_urls(case: &Case) -> Result<()> {
     let base = case.base("base")?;
     let url = case.bench.web.put("/replay/from_urls", b"content");
     case.policy(&[accept("image", &base.repository), any_url()])?;
-    let dockerfile = format!("FROM {}\nRUN wget -O /file {url}\n{EXECUTE}\n", base.tagged());
+    let dockerfile = format!(
+        "FROM {}\nRUN wget -O /file {url}\n{EXECUTE}\n",
+        base.tagged()
+    );
     record(case, &dockerfile)?;
     replay_with(case, &dockerfile, false)?.executed()?;
     assert_eq!(case.read("result/file")?, "content");
@@ -231,7 +262,12 @@ fn from_urls(case: &Case) -> Result<()> {
     let busted = dockerfile.replace("/file", "/file2");
     record(case, &busted)?;
     case.bench.web.put("/replay/from_urls", b"c0ntent");
-    replay_with(case, &busted.replace(EXECUTE, &format!("{EXECUTE}; true")), false)?.refused("RUN wget", &[])?;
+    replay_with(
+        case,
+        &busted.replace(EXECUTE, &format!("{EXECUTE}; true")),
+        false,
+    )?
+    .refused("RUN wget", &[])?;
     Ok(())
 }
 
@@ -239,7 +275,10 @@ fn policy(case: &Case) -> Result<()> {
     let base = case.base("base")?;
     let url = case.bench.web.put("/replay/policy", b"content");
     case.policy(&[accept("image", &base.repository)])?;
-    let dockerfile = format!("FROM {}\nRUN wget -O /file {url}\n{EXECUTE}\n", base.tagged());
+    let dockerfile = format!(
+        "FROM {}\nRUN wget -O /file {url}\n{EXECUTE}\n",
+        base.tagged()
+    );
     record(case, &dockerfile)?;
     replay(case, &dockerfile)?.refused("RUN wget", &["it downloads http://", "/replay/policy"])?;
     case.policy(&[accept("image", &base.repository), any_url()])?;
@@ -253,7 +292,10 @@ fn replaced(case: &Case, change: impl Fn(&str) -> String) -> Result<Outcome> {
     let url = case.bench.web.put("/replay/replaced", b"content");
     let script = |text: &str| case.file("step.sh", text);
     case.policy(&[accept("image", &base.repository), any_url()])?;
-    let dockerfile = format!("FROM {}\nCOPY step.sh /\nRUN sh /step.sh\n{EXECUTE}\n", base.tagged());
+    let dockerfile = format!(
+        "FROM {}\nCOPY step.sh /\nRUN sh /step.sh\n{EXECUTE}\n",
+        base.tagged()
+    );
     script(&format!("wget -O /file {url}\n"))?;
     record(case, &dockerfile)?;
     script(&change(&url))?;
@@ -262,8 +304,13 @@ fn replaced(case: &Case, change: impl Fn(&str) -> String) -> Result<Outcome> {
 
 fn outside(case: &Case) -> Result<()> {
     let more = case.bench.web.put("/replay/more", b"more");
-    let outcome = replaced(case, |url| format!("wget -O /file {url}; wget -O /more {more}; true\n"))?;
-    outcome.failed(&["/replay/more: this is not in the step's recording", "RUN sh /step.sh"])?;
+    let outcome = replaced(case, |url| {
+        format!("wget -O /file {url}; wget -O /more {more}; true\n")
+    })?;
+    outcome.failed(&[
+        "/replay/more: this is not in the step's recording",
+        "RUN sh /step.sh",
+    ])?;
     assert_eq!(case.bench.web.hits("/replay/more"), 0);
     Ok(())
 }
@@ -305,18 +352,28 @@ fn other_bytes(case: &Case) -> Result<()> {
     let base = case.base("base")?;
     let url = case.bench.web.put("/replay/other_bytes", b"content");
     case.policy(&[accept("image", &base.repository), any_url()])?;
-    let dockerfile = format!("FROM {}\nRUN wget -O /file {url}\n{EXECUTE}\n", base.tagged());
+    let dockerfile = format!(
+        "FROM {}\nRUN wget -O /file {url}\n{EXECUTE}\n",
+        base.tagged()
+    );
     record(case, &dockerfile)?;
-    let bodies: Vec<_> = fs::read_dir(store(case).join("sha256"))?.collect::<std::io::Result<_>>()?;
+    let bodies: Vec<_> =
+        fs::read_dir(store(case).join("sha256"))?.collect::<std::io::Result<_>>()?;
     let [body] = bodies.as_slice() else {
         return Err("there is not one body".into());
     };
     let body = body.path();
     for (change, told) in [
-        (&(|| fs::write(&body, b"c0ntent")) as &dyn Fn() -> std::io::Result<()>, "and not 7 bytes"),
+        (
+            &(|| fs::write(&body, b"c0ntent")) as &dyn Fn() -> std::io::Result<()>,
+            "and not 7 bytes",
+        ),
         (&|| fs::write(&body, b"content and more"), "longer"),
         (&|| fs::remove_file(&body), "No such file"),
-        (&|| std::os::unix::fs::symlink("/verified-dockerfile", &body), "other_bytes gave"),
+        (
+            &|| std::os::unix::fs::symlink("/verified-dockerfile", &body),
+            "other_bytes gave",
+        ),
     ] {
         change()?;
         replay(case, &dockerfile)?.refused("RUN wget", &["it cannot be had as recorded", told])?;
@@ -332,15 +389,29 @@ fn edited(case: &Case) -> Result<()> {
     let url = case.bench.web.put("/replay/edited", b"content");
     let evil = case.bench.web.put("/replay/evil", b"evil");
     case.policy(&[accept("image", &base.repository), accept("http", &url)])?;
-    let dockerfile = format!("FROM {}\nRUN wget -O /file {url}\n{EXECUTE}\n", base.tagged());
+    let dockerfile = format!(
+        "FROM {}\nRUN wget -O /file {url}\n{EXECUTE}\n",
+        base.tagged()
+    );
     record(case, &dockerfile)?;
     let text = case.read("Dockerfile.lock")?;
     for (from, to, told) in [
         // A request more than the rule covers.
-        ("requests = [\n", format!("requests = [\n    {{ url = \"{evil}\", digest = \"sha256:{}\", size = 4 }},\n", "0".repeat(64)), "/replay/evil"),
+        (
+            "requests = [\n",
+            format!(
+                "requests = [\n    {{ url = \"{evil}\", digest = \"sha256:{}\", size = 4 }},\n",
+                "0".repeat(64)
+            ),
+            "/replay/evil",
+        ),
         (", size = 7", ", size = 8".to_owned(), "Dockerfile"),
         ("status", String::new(), ""),
-        ("step = \"sha256:", "more = 1\nstep = \"sha256:".to_owned(), "more"),
+        (
+            "step = \"sha256:",
+            "more = 1\nstep = \"sha256:".to_owned(),
+            "more",
+        ),
         ("url = \"http:", "url = \"file:".to_owned(), "http"),
     ] {
         let edited = text.replacen(from, &to, 1);
@@ -362,7 +433,10 @@ fn git(case: &Case) -> Result<()> {
     };
     let repository = case.git(&[("file", b"first")])?;
     case.policy(&[accept("image", &programs), any_url()])?;
-    let dockerfile = format!("FROM {programs}:latest\nRUN git clone {} /clone && rm -rf /clone/.git\n", repository.url);
+    let dockerfile = format!(
+        "FROM {programs}:latest\nRUN git clone {} /clone && rm -rf /clone/.git\n",
+        repository.url
+    );
     record(case, &dockerfile)?;
     case.git(&[("file", b"second")])?;
     let hits = case.bench.web.hits("/git/");
@@ -385,8 +459,13 @@ fn git_image(case: &Case) -> Result<Option<String>> {
     fs::create_dir_all(&folder)?;
     case.file("programs.b64", done.stdout)?;
     let mut unpack = Command::new("sh");
-    unpack.args(["-c", "base64 -d programs.b64 | tar x -C programs && find programs -type f"]);
-    let list = process::run(unpack.current_dir(&case.folder), &[], TOOL_LIMIT)?.success()?.stdout;
+    unpack.args([
+        "-c",
+        "base64 -d programs.b64 | tar x -C programs && find programs -type f",
+    ]);
+    let list = process::run(unpack.current_dir(&case.folder), &[], TOOL_LIMIT)?
+        .success()?
+        .stdout;
     let mut tar = Tar::new();
     for path in list.lines() {
         let name = path.trim_start_matches("programs/");
@@ -394,7 +473,9 @@ fn git_image(case: &Case) -> Result<Option<String>> {
     }
     fs::remove_dir_all(&folder)?;
     fs::remove_file(case.folder.join("programs.b64"))?;
-    let tar = tar.link("usr/lib/git-core/git", "/usr/bin/git").link("usr/lib/git-core/git-remote-https", "git-remote-http");
+    let tar = tar
+        .link("usr/lib/git-core/git", "/usr/bin/git")
+        .link("usr/lib/git-core/git-remote-https", "git-remote-http");
     let tar = tar.folder("tmp").folder("root");
     let image = case
         .busybox("git")
@@ -411,7 +492,9 @@ fn missing(case: &Case) -> Result<()> {
     let dockerfile = format!("FROM {}\nRUN wget -O /one {one}\n", base.tagged());
     record(case, &dockerfile)?;
     case.bench.web.put("/replay/missing/one", b"changed");
-    let more = format!("{dockerfile}RUN wget -O /two {two} && cat /one\nRUN --network=none ! wget -O /none {one}\n");
+    let more = format!(
+        "{dockerfile}RUN wget -O /two {two} && cat /one\nRUN --network=none ! wget -O /none {one}\n"
+    );
     let told = record_with(case, &more, &[])?;
     assert!(told.contains("1 steps recorded"), "{told}");
     assert_eq!(case.bench.web.hits("/replay/missing/one"), 1);

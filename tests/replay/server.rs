@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     io::{BufRead, BufReader, Read, Write},
-    net::{Ipv4Addr, TcpListener, TcpStream},
+    net::{IpAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::{
@@ -22,9 +22,9 @@ pub const BIG: usize = 20 << 20;
 
 /// A server, as long as the process runs.
 pub struct Server {
-    /// `http://127.0.0.2:PORT`. Not an address that clients take for their own, and yet of this machine.
+    /// `http://ADDRESS:PORT`.
     pub http: String,
-    /// `https://127.0.0.2:PORT`.
+    /// `https://ADDRESS:PORT`.
     pub https: String,
     /// Whom to trust for it, as a file.
     pub authority: PathBuf,
@@ -40,7 +40,7 @@ struct Request {
 
 impl Server {
     /// Starts it; bare git repositories are in `git`.
-    pub fn start(address: Ipv4Addr, folder: &Path, git: &Path) -> Self {
+    pub fn start(address: IpAddr, folder: &Path, git: &Path) -> Self {
         let key = rcgen::generate_simple_self_signed(vec![address.to_string()]).unwrap();
         let authority = folder.join("authority.pem");
         std::fs::write(&authority, key.cert.pem()).unwrap();
@@ -67,7 +67,8 @@ impl Server {
             let https = server.https.clone();
             thread::spawn(move || {
                 for stream in listener.incoming().flatten() {
-                    let (hits, git, tls, https) = (Arc::clone(&hits), git.clone(), tls.clone(), https.clone());
+                    let (hits, git, tls, https) =
+                        (Arc::clone(&hits), git.clone(), tls.clone(), https.clone());
                     // A client that goes away is its own business.
                     thread::spawn(move || match tls {
                         Some(config) => {
@@ -88,7 +89,12 @@ impl Server {
     }
 }
 
-fn serve<S: Read + Write>(mut stream: S, hits: &AtomicUsize, git: &Path, https: &str) -> Option<()> {
+fn serve<S: Read + Write>(
+    mut stream: S,
+    hits: &AtomicUsize,
+    git: &Path,
+    https: &str,
+) -> Option<()> {
     let request = read(&mut stream)?;
     let number = hits.fetch_add(1, Ordering::SeqCst);
     let path = request.target.split('?').next()?;
@@ -96,7 +102,11 @@ fn serve<S: Read + Write>(mut stream: S, hits: &AtomicUsize, git: &Path, https: 
     let (status, headers, body) = match path {
         "/file" => content("content of the file\n"),
         "/counted" => content(&format!("answer number {number}\n")),
-        "/redirect" => (302, format!("Location: {https}/file\r\n"), b"over there\n".to_vec()),
+        "/redirect" => (
+            302,
+            format!("Location: {https}/file\r\n"),
+            b"over there\n".to_vec(),
+        ),
         "/gzip" => {
             let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
             encoder.write_all(b"content, compressed\n").unwrap();
@@ -105,13 +115,21 @@ fn serve<S: Read + Write>(mut stream: S, hits: &AtomicUsize, git: &Path, https: 
         }
         "/big" => (200, String::new(), big()),
         "/part" => match request.headers.get("range") {
-            Some(_) => (206, "Content-Range: bytes 2-4/10\r\n".to_owned(), b"234".to_vec()),
+            Some(_) => (
+                206,
+                "Content-Range: bytes 2-4/10\r\n".to_owned(),
+                b"234".to_vec(),
+            ),
             None => content("0123456789"),
         },
         "/echo" => (200, String::new(), request.body.clone()),
         "/empty" => (200, String::new(), Vec::new()),
         "/slow" => {
-            stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n").ok()?;
+            stream
+                .write_all(
+                    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n",
+                )
+                .ok()?;
             for part in ["one ", "two ", "three\n"] {
                 write!(stream, "{:x}\r\n{part}\r\n", part.len()).ok()?;
                 stream.flush().ok()?;
@@ -156,7 +174,9 @@ fn read<S: Read>(stream: &mut S) -> Option<Request> {
     loop {
         let mut line = String::new();
         reader.read_line(&mut line).ok()?;
-        let Some((name, value)) = line.trim_end().split_once(':') else { break };
+        let Some((name, value)) = line.trim_end().split_once(':') else {
+            break;
+        };
         headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
     }
     let mut body = Vec::new();
@@ -177,12 +197,20 @@ fn read<S: Read>(stream: &mut S) -> Option<Request> {
             }
         }
     }
-    Some(Request { method, target, headers, body })
+    Some(Request {
+        method,
+        target,
+        headers,
+        body,
+    })
 }
 
 /// Smart git. Source: git-http-backend(1).
 fn backend(request: &Request, git: &Path) -> (u16, String, Vec<u8>) {
-    let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
+    let (path, query) = request
+        .target
+        .split_once('?')
+        .unwrap_or((&request.target, ""));
     let header = |name: &str| request.headers.get(name).cloned().unwrap_or_default();
     let mut child = Command::new("git")
         .arg("http-backend")
@@ -199,10 +227,24 @@ fn backend(request: &Request, git: &Path) -> (u16, String, Vec<u8>) {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    child.stdin.take().unwrap().write_all(&request.body).unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(&request.body)
+        .unwrap();
     let output = child.wait_with_output().unwrap().stdout;
-    let end = output.windows(4).position(|bytes| bytes == b"\r\n\r\n").unwrap();
+    let end = output
+        .windows(4)
+        .position(|bytes| bytes == b"\r\n\r\n")
+        .unwrap();
     let head = String::from_utf8_lossy(&output[..end]).into_owned();
-    let status = head.lines().find_map(|line| line.strip_prefix("Status: ")?.get(..3)?.parse().ok());
-    (status.unwrap_or(200), format!("{head}\r\n"), output[end + 4..].to_vec())
+    let status = head
+        .lines()
+        .find_map(|line| line.strip_prefix("Status: ")?.get(..3)?.parse().ok());
+    (
+        status.unwrap_or(200),
+        format!("{head}\r\n"),
+        output[end + 4..].to_vec(),
+    )
 }
