@@ -191,7 +191,9 @@ fn can(programs: &[&str]) -> bool {
     };
     let missing: Vec<_> = programs.iter().filter(|program| !here(program)).collect();
     if !namespaces {
-        eprintln!("SKIPPED: no namespace without network can be made here (unshare --net, ip), or this machine has no address");
+        eprintln!(
+            "SKIPPED: no namespace without network can be made here (unshare --net, ip), or this machine has no address"
+        );
     }
     if !missing.is_empty() {
         eprintln!("SKIPPED: not installed: {missing:?}");
