@@ -165,15 +165,19 @@ mod tests {
 
     /// What the audit has against it; that it comes from no Dockerfile is left aside.
     fn escapes(definition: &Definition, expected: &Expected) -> Vec<EscapeKind> {
-        let escapes = audit(&definition.encode(), expected, &DenyAll).err().unwrap_or_default();
+        let escapes = audit(&definition.encode(), expected, &DenyAll)
+            .err()
+            .unwrap_or_default();
         let kinds = escapes.into_iter().map(|escape| escape.kind);
-        kinds.filter(|kind| *kind != EscapeKind::SourceFile).collect()
+        kinds
+            .filter(|kind| *kind != EscapeKind::SourceFile)
+            .collect()
     }
 
     #[test]
     fn only_the_command_that_is_meant_changes_and_the_graph_stays_one_that_is_let_through() {
         let (mut definition, mut expected) = graph();
-        assert_eq!(escapes(&definition, &expected), []);
+        assert!(escapes(&definition, &expected).is_empty());
         let before = commands(&definition);
         let mut store = Graph::default();
         let files = [NewFile::new("replay", b"program".to_vec())];
@@ -195,7 +199,7 @@ mod tests {
         assert_eq!(after[1].1, before[1].1);
         // What depends on it is another operation now, and all of it is let through again.
         assert_ne!(after[1].0, before[1].0);
-        assert_eq!(escapes(&definition, &expected), []);
+        assert!(escapes(&definition, &expected).is_empty());
         assert_eq!(definition.metadata.len(), definition.nodes.len());
 
         // With the network it is not.
@@ -218,10 +222,10 @@ mod tests {
         let outputs = launch(&mut mounted, &foreign, &one);
         assert_eq!(outputs[&before[0].0].len(), 1);
         assert_eq!(outputs[&before[0].0][0].index, 1);
-        assert_eq!(escapes(&mounted, &expected).len(), 1);
+        assert!(!escapes(&mounted, &expected).is_empty());
         expected
             .locals
             .insert("other".into(), ["s".to_owned()].into());
-        assert_eq!(escapes(&mounted, &expected), []);
+        assert!(escapes(&mounted, &expected).is_empty());
     }
 }
