@@ -273,7 +273,7 @@ impl<'a> Steps<'a> {
                     &format!("[verified] load what {named} downloads"),
                 )
             }
-            Store::None => match self.from_urls(recording, expected, &mut graph) {
+            Store::None => match self.by_url(recording, expected, &mut graph) {
                 Ok(output) => output,
                 Err(cause) => return Ok(Err(cause)),
             },
@@ -305,7 +305,7 @@ impl<'a> Steps<'a> {
     }
 
     /// The bodies from where they came from, each checked by BuildKit. Only what a plain request gives can be had so.
-    fn from_urls(
+    fn by_url(
         &self,
         recording: &Recording,
         expected: &mut Expected,

@@ -56,3 +56,70 @@ pub fn key(op: &Op, exec: &ExecOp, number: usize) -> Digest {
     // Texts and numbers always have a form in JSON.
     Digest::sha256(&serde_json::to_vec(&step).unwrap_or_default())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::llb::ops::{Input, Meta, Mount, Platform};
+
+    fn step() -> (Op, ExecOp) {
+        let meta = Meta {
+            args: vec!["sh".into(), "-c".into(), "text".into()],
+            env: vec!["A=1".into(), "B=2".into()],
+            cwd: "/".into(),
+            ..Meta::default()
+        };
+        let exec = ExecOp {
+            meta: Some(meta),
+            mounts: vec![Mount {
+                dest: "/".into(),
+                ..Mount::default()
+            }],
+            ..ExecOp::default()
+        };
+        let op = Op {
+            inputs: vec![Input {
+                digest: "sha256:base".into(),
+                index: 0,
+            }],
+            platform: Some(Platform {
+                os: "linux".into(),
+                architecture: "amd64".into(),
+                ..Platform::default()
+            }),
+            ..Op::default()
+        };
+        (op, exec)
+    }
+
+    #[test]
+    fn the_key_is_of_the_step_and_not_of_what_is_around_it() {
+        let (op, exec) = step();
+        let own = key(&op, &exec, 0);
+        // What ran before, and in which order variables come.
+        let (mut other, mut reordered) = step();
+        other.inputs[0].digest = "sha256:other".into();
+        reordered.meta.as_mut().unwrap().env.reverse();
+        assert_eq!(key(&other, &reordered, 0), own);
+
+        let edits: [fn(&mut Op, &mut ExecOp); 7] = [
+            |_, exec| exec.meta.as_mut().unwrap().args[2].push('!'),
+            |_, exec| exec.meta.as_mut().unwrap().args.push(String::new()),
+            |_, exec| exec.meta.as_mut().unwrap().env[0] = "A=2".into(),
+            |_, exec| exec.meta.as_mut().unwrap().cwd = "/work".into(),
+            |_, exec| exec.meta.as_mut().unwrap().user = "1000".into(),
+            |op, _| op.platform.as_mut().unwrap().architecture = "arm64".into(),
+            |_, exec| exec.mounts[0].dest = "/dev/pipes/".into(),
+        ];
+        let mut keys = vec![own, key(&op, &exec, 1)];
+        for edit in edits {
+            let (mut op, mut exec) = step();
+            edit(&mut op, &mut exec);
+            keys.push(key(&op, &exec, 0));
+        }
+        let count = keys.len();
+        keys.sort();
+        keys.dedup();
+        assert_eq!(keys.len(), count);
+    }
+}

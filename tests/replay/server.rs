@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     io::{BufRead, BufReader, Read, Write},
-    net::{Ipv4Addr, TcpListener, TcpStream},
+    net::{IpAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::{
@@ -22,9 +22,9 @@ pub const BIG: usize = 20 << 20;
 
 /// A server, as long as the process runs.
 pub struct Server {
-    /// `http://127.0.0.2:PORT`. Not an address that clients take for their own, and yet of this machine.
+    /// `http://ADDRESS:PORT`.
     pub http: String,
-    /// `https://127.0.0.2:PORT`.
+    /// `https://ADDRESS:PORT`.
     pub https: String,
     /// Whom to trust for it, as a file.
     pub authority: PathBuf,
@@ -40,7 +40,7 @@ struct Request {
 
 impl Server {
     /// Starts it; bare git repositories are in `git`.
-    pub fn start(address: Ipv4Addr, folder: &Path, git: &Path) -> Self {
+    pub fn start(address: IpAddr, folder: &Path, git: &Path) -> Self {
         let key = rcgen::generate_simple_self_signed(vec![address.to_string()]).unwrap();
         let authority = folder.join("authority.pem");
         std::fs::write(&authority, key.cert.pem()).unwrap();

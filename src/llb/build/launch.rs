@@ -118,3 +118,114 @@ fn index(inputs: &mut Vec<Input>, input: Input) -> i64 {
     });
     i64::try_from(at).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::llb::{
+        audit::{DenyAll, EscapeKind, Expected, audit},
+        build::{Bind, Command, Local, NewFile},
+    };
+
+    /// Two commands, of which the second one uses what the first one writes.
+    fn graph() -> (Definition, Expected) {
+        let mut graph = Graph::default();
+        let local = Local {
+            name: "context".into(),
+            session: "s".into(),
+            ..Local::default()
+        };
+        let root = graph.local(&local, "root");
+        let first = Command::new(root.clone(), vec!["first".into()]);
+        let first = graph.exec(&first, "first").remove(0);
+        let mut second = Command::new(root, vec!["second".into(), "argument".into()]);
+        second.binds.push(Bind {
+            from: Some(first),
+            selector: String::new(),
+            to: "/in".into(),
+            readonly: true,
+        });
+        let second = graph.exec(&second, "second").remove(0);
+        let mut expected = Expected::default();
+        let session = [("s".to_owned())].into();
+        expected.locals.insert("context".into(), session);
+        (graph.finish(&second), expected)
+    }
+
+    fn commands(definition: &Definition) -> Vec<(Digest, Vec<String>)> {
+        let nodes = definition.nodes.iter();
+        let commands = nodes.filter_map(|node| match &node.op().kind {
+            Some(Kind::Exec(exec)) => {
+                Some((node.id().clone(), exec.meta.as_ref().unwrap().args.clone()))
+            }
+            _ => None,
+        });
+        commands.collect()
+    }
+
+    /// What the audit has against it; that it comes from no Dockerfile is left aside.
+    fn escapes(definition: &Definition, expected: &Expected) -> Vec<EscapeKind> {
+        let escapes = audit(&definition.encode(), expected, &DenyAll)
+            .err()
+            .unwrap_or_default();
+        let kinds = escapes.into_iter().map(|escape| escape.kind);
+        kinds
+            .filter(|kind| *kind != EscapeKind::SourceFile)
+            .collect()
+    }
+
+    #[test]
+    fn only_the_command_that_is_meant_changes_and_the_graph_stays_one_that_is_let_through() {
+        let (mut definition, mut expected) = graph();
+        assert!(escapes(&definition, &expected).is_empty());
+        let before = commands(&definition);
+        let mut store = Graph::default();
+        let files = [NewFile::new("replay", b"program".to_vec())];
+        let folder = store.files(&files, "folder").unwrap();
+        let launcher = |network, readonly| Launcher {
+            words: vec!["/launcher".into(), "key".into()],
+            attached: vec![Attached {
+                from: folder.clone(),
+                selector: "/replay".into(),
+                to: "/launcher".into(),
+                readonly,
+            }],
+            network,
+        };
+        let one = [(before[0].0.clone(), launcher(None, true))].into();
+        assert!(launch(&mut definition, &store, &one).is_empty());
+        let after = commands(&definition);
+        assert_eq!(after[0].1, ["/launcher", "key", "first"]);
+        assert_eq!(after[1].1, before[1].1);
+        // What depends on it is another operation now, and all of it is let through again.
+        assert_ne!(after[1].0, before[1].0);
+        assert!(escapes(&definition, &expected).is_empty());
+        assert_eq!(definition.metadata.len(), definition.nodes.len());
+
+        // With the network it is not.
+        let (mut open, _) = graph();
+        let one = [(before[0].0.clone(), launcher(Some(NetMode::Unset), true))].into();
+        launch(&mut open, &store, &one);
+        assert_eq!(escapes(&open, &expected), [EscapeKind::Exec]);
+        // Nor is a source that nobody expects.
+        let mut foreign = Graph::default();
+        let local = Local {
+            name: "other".into(),
+            session: "s".into(),
+            ..Local::default()
+        };
+        let from = foreign.local(&local, "other");
+        let (mut mounted, _) = graph();
+        let mut launcher = launcher(None, false);
+        launcher.attached[0].from = from;
+        let one = [(before[0].0.clone(), launcher)].into();
+        let outputs = launch(&mut mounted, &foreign, &one);
+        assert_eq!(outputs[&before[0].0].len(), 1);
+        assert_eq!(outputs[&before[0].0][0].index, 1);
+        assert!(!escapes(&mounted, &expected).is_empty());
+        expected
+            .locals
+            .insert("other".into(), ["s".to_owned()].into());
+        assert!(escapes(&mounted, &expected).is_empty());
+    }
+}
