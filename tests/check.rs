@@ -367,10 +367,7 @@ fn completions_and_manual_have_every_command() {
         "{out}"
     );
     let (code, out) = folder.run(&["man", "check"]);
-    assert!(
-        code == 0 && out.contains("VERIFIED_DOCKERFILE_POLICY") && out.contains("sarif"),
-        "{out}"
-    );
+    assert!(code == 0 && out.contains("sarif"), "{out}");
     assert_eq!(folder.run(&["man", "nothing"]).0, 2);
 }
 
