@@ -121,7 +121,6 @@ fn times(least: Duration, work: &mut [&mut dyn FnMut()]) -> Vec<f64> {
     best
 }
 
-#[allow(clippy::cast_precision_loss, reason = "files are far below 2^52 bytes")]
 fn float(bytes: usize) -> f64 {
     bytes as f64
 }
@@ -214,8 +213,12 @@ fn heredocs(size: usize) -> Vec<u8> {
     [words, "A\n".repeat(bodies).into_bytes()].concat()
 }
 
+/// Every `${a:-` is closed: the text expands.
 fn deep(size: usize) -> Vec<u8> {
-    folded("RUN <<A ", "${a:-", size, "A\n")
+    let depth = size / 6;
+    let text = ["${a:-".repeat(depth), "}".repeat(depth)].concat();
+    let lines: Vec<&[u8]> = text.as_bytes().chunks(30_000).collect();
+    [b"FROM x\nRUN <<A ", &*lines.join(&b"\\\n"[..]), b"\nA\n"].concat()
 }
 
 fn onbuild(size: usize) -> Vec<u8> {

@@ -19,6 +19,7 @@ pub mod lock;
 pub mod pipeline;
 pub mod policy;
 pub mod reference;
+pub mod replay;
 pub mod report;
 pub mod resolve;
 pub mod rewrite;

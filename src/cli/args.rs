@@ -1,6 +1,6 @@
 //! The command line as it is typed. What the options mean is what they mean to `docker buildx build`.
 
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -64,6 +64,10 @@ pub enum Command {
     Check(CheckArgs),
     /// List every fetch: line, what, pin, rule, proof.
     Explain(ExplainArgs),
+    /// Fix what is not in the lock, with the proof of it; renew what is.
+    Lock(super::lock::LockArgs),
+    /// Run the steps once with the network, and record what they download, by docker buildx.
+    Record(super::record::RecordArgs),
     /// Verify one Sigstore bundle for a file or digest.
     #[command(after_help = BUNDLE_EXAMPLES)]
     VerifyBundle(VerifyBundleArgs),
@@ -252,6 +256,42 @@ pub enum Step {
         request: PathBuf,
         /// The file to write.
         out: PathBuf,
+    },
+    /// Run a command as the launcher does that records.
+    Record {
+        /// The folder to fill.
+        records: PathBuf,
+        /// The step's key.
+        step: String,
+        /// A folder for what variables of the command name; it is made and removed.
+        settings: PathBuf,
+        /// The command.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<OsString>,
+    },
+    /// Run a command as the launcher does that replays.
+    Replay {
+        /// The folder with the recording and its bodies.
+        from: PathBuf,
+        /// A folder for what variables of the command name; it is made and removed.
+        settings: PathBuf,
+        /// The command.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<OsString>,
+    },
+    /// Make the folder that a replayed step gets: its recording, and the bodies of it, checked.
+    ReplayStore {
+        /// The recording.
+        recording: PathBuf,
+        /// The folder of bodies.
+        store: PathBuf,
+        /// The folder to fill.
+        out: PathBuf,
+    },
+    /// Make a folder that every user may write to.
+    ReplayFolder {
+        /// The folder.
+        folder: PathBuf,
     },
     /// Read the objects of a commit and of a tag that names it.
     GitObjects {

@@ -5,8 +5,11 @@ mod check;
 mod config;
 mod diff;
 mod explain;
+mod lock;
 mod manual;
+mod progress;
 mod project;
+mod record;
 mod rewrite;
 mod verify_bundle;
 
@@ -17,7 +20,10 @@ use std::{
 
 use clap::Parser;
 
-use crate::resolve::{bytes, git_dir, step};
+use crate::{
+    replay::{self, launch},
+    resolve::{bytes, git_dir, step},
+};
 use args::{Cli, Command, Step, When};
 
 /// Why a command could not run: what it was about, and what is wrong.
@@ -75,14 +81,45 @@ pub fn main() -> ExitCode {
         Command::Rewrite(args) => rewrite::run(&args),
         Command::Check(args) => check::run(&args, colour),
         Command::Explain(args) => explain::run(&args),
+        Command::Lock(args) => lock::run(&args),
+        Command::Record(args) => record::run(&args),
         Command::VerifyBundle(args) => verify_bundle::run(&args, jiff::Timestamp::now()),
         Command::Completions { shell } => manual::completions(shell),
         Command::Man { of } => manual::page(of.as_deref()),
         Command::Internal(args) => match &args.step {
+            Step::Record {
+                records,
+                step,
+                settings,
+                command,
+            } => {
+                let step = match step.parse() {
+                    Ok(step) => step,
+                    Err(error) => return refuse(&CannotRun::new("this build step", error)),
+                };
+                let mode = launch::Mode::Record(records.clone(), step);
+                let status = launch::run(&mode, command, settings, launch::variables());
+                return ExitCode::from(status);
+            }
+            Step::Replay {
+                from,
+                settings,
+                command,
+            } => {
+                let mode = launch::Mode::Replay(from.clone());
+                let status = launch::run(&mode, command, settings, launch::variables());
+                return ExitCode::from(status);
+            }
             Step::Sha256 { file, out } => step::sha256(file, out),
             Step::Digests { file, out } => step::digests(file, out),
             Step::FetchSignatures { reference, out } => step::fetch_signatures(reference, out),
             Step::CheckSignatures { file, request, out } => bytes::run(file, request, out),
+            Step::ReplayStore {
+                recording,
+                store,
+                out,
+            } => replay::store::import(recording, store, out),
+            Step::ReplayFolder { folder } => replay::store::folder(folder),
             Step::GitObjects {
                 folder,
                 commit,
@@ -96,11 +133,13 @@ pub fn main() -> ExitCode {
     match done {
         Ok(Clean::Yes) => ExitCode::SUCCESS,
         Ok(Clean::No) => ExitCode::from(1),
-        Err(error) => {
-            let _ = writeln!(std::io::stderr(), "verified-dockerfile: {error}");
-            ExitCode::from(2)
-        }
+        Err(error) => refuse(&error),
     }
+}
+
+fn refuse(error: &CannotRun) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "verified-dockerfile: {error}");
+    ExitCode::from(2)
 }
 
 /// Writes to standard output. A reader that has gone away is no error.

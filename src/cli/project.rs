@@ -193,28 +193,36 @@ impl Project {
             .unwrap_or(&self.bytes)
     }
 
-    /// Walks the pipeline, asking nobody.
+    /// The text of the file `kind` beside the Dockerfile (`policy`, `lock`, `evidence`), if there is one.
+    #[must_use]
+    pub fn beside(&self, kind: &str) -> Option<&[u8]> {
+        self.beside.get(kind).map(Vec::as_slice)
+    }
+
+    /// The path of that file.
+    #[must_use]
+    pub fn path_beside(&self, kind: &str) -> PathBuf {
+        self.file(kind).into()
+    }
+
+    /// Reads everything that a build is made of.
     ///
     /// # Errors
-    /// An option that cannot be read.
-    pub fn check(&self) -> Result<Checked, CannotRun> {
-        let refused = |finding: Finding| Checked {
-            outcome: None,
-            findings: vec![finding],
-        };
+    /// An option that cannot be read. The finding: a file that cannot.
+    pub fn inputs(&self) -> Result<Result<Inputs<'_>, Finding>, CannotRun> {
         let mut layers = Vec::new();
         if let Some((path, bytes)) = &self.organisation {
             let folder = LocalFolder::new(parent(path));
             match Layer::parse(bytes, &path.display().to_string(), &folder) {
                 Ok(layer) => layers.push(layer),
-                Err(error) => return Ok(refused(error.into())),
+                Err(error) => return Ok(Err(error.into())),
             }
         }
         if let Some(bytes) = self.beside.get("policy") {
             let folder = LocalFolder::new(parent(&self.folder.join("verified.toml")));
             match Layer::parse(bytes, &self.file("policy"), &folder) {
                 Ok(layer) => layers.push(layer),
-                Err(error) => return Ok(refused(error.into())),
+                Err(error) => return Ok(Err(error.into())),
             }
         }
         let lock = match self
@@ -224,7 +232,7 @@ impl Project {
         {
             None => Lock::default(),
             Some(Ok(lock)) => lock,
-            Some(Err(error)) => return Ok(refused(error.into())),
+            Some(Err(error)) => return Ok(Err(error.into())),
         };
         let evidence = match self
             .beside
@@ -233,39 +241,61 @@ impl Project {
         {
             None => Evidence::default(),
             Some(Ok(evidence)) => evidence,
-            Some(Err(error)) => return Ok(refused(error.into())),
+            Some(Err(error)) => return Ok(Err(error.into())),
         };
-        let policy = Policy::new(layers);
         let own = Platform::new("linux", architecture(), "").normalize();
         let platforms = platforms(&self.build.platform, &own)?;
         let dockerfile = match Dockerfile::parse(&self.bytes) {
             Ok(dockerfile) => dockerfile,
-            Err(error) => {
-                return Ok(refused(pipeline::unreadable(&self.name, &error.into())));
-            }
+            Err(error) => return Ok(Err(pipeline::unreadable(&self.name, &error.into()))),
         };
-        let build_args = build_args(&self.build.build_args);
-        let contexts = contexts(&self.build.contexts)?;
-        let build = Build {
+        Ok(Ok(Inputs {
+            policy: Policy::new(layers),
+            lock,
+            evidence,
+            dockerfile,
+            platforms,
+            build_platform: own,
+            build_args: build_args(&self.build.build_args),
+            contexts: contexts(&self.build.contexts)?,
+        }))
+    }
+
+    /// What is to be built of it.
+    #[must_use]
+    pub fn build<'a>(&'a self, inputs: &'a Inputs<'a>) -> Build<'a> {
+        Build {
             file: &self.name,
             bytes: &self.bytes,
-            dockerfile: &dockerfile,
+            dockerfile: &inputs.dockerfile,
             target: self.build.target.as_deref(),
-            platforms: &platforms,
-            build_platform: &own,
-            build_args: &build_args,
-            contexts: &contexts,
-            policy: &policy,
-            lock: &lock,
-            evidence: &evidence,
-            locked: policy.locked(),
+            platforms: &inputs.platforms,
+            build_platform: &inputs.build_platform,
+            build_args: &inputs.build_args,
+            contexts: &inputs.contexts,
+            policy: &inputs.policy,
+            lock: &inputs.lock,
+            evidence: &inputs.evidence,
+            locked: inputs.policy.locked(),
             checks_git: true,
             now: Timestamp::now(),
+        }
+    }
+
+    /// Walks the pipeline, asking nobody.
+    ///
+    /// # Errors
+    /// An option that cannot be read.
+    pub fn check(&self) -> Result<Checked, CannotRun> {
+        let refused = |finding: Finding| Checked {
+            outcome: None,
+            findings: vec![finding],
         };
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .build()
-            .map_err(|error| CannotRun::new("the runtime", error))?;
-        match runtime.block_on(pipeline::run(&build, &Offline)) {
+        let inputs = match self.inputs()? {
+            Ok(inputs) => inputs,
+            Err(finding) => return Ok(refused(finding)),
+        };
+        match runtime()?.block_on(pipeline::run(&self.build(&inputs), &Offline)) {
             Ok(outcome) => Ok(Checked {
                 findings: outcome.findings.clone(),
                 outcome: Some(outcome),
@@ -273,6 +303,35 @@ impl Project {
             Err(error) => Ok(refused(pipeline::unreadable(&self.name, &error))),
         }
     }
+}
+
+/// Everything that a build is made of, read.
+#[derive(Debug)]
+pub struct Inputs<'a> {
+    /// All layers.
+    pub policy: Policy,
+    /// Empty if there is none.
+    pub lock: Lock,
+    /// Empty if there is none.
+    pub evidence: Evidence,
+    /// The Dockerfile.
+    pub dockerfile: Dockerfile<'a>,
+    /// The platforms to build for.
+    pub platforms: Vec<Platform>,
+    /// This machine's.
+    pub build_platform: Platform,
+    /// `--build-arg`.
+    pub build_args: BTreeMap<String, String>,
+    /// `--build-context`.
+    pub contexts: BTreeMap<String, String>,
+}
+
+/// What drives the pipeline: one thread, and others for work that blocks.
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, CannotRun> {
+    tokio::runtime::Builder::new_current_thread()
+        .max_blocking_threads(256)
+        .build()
+        .map_err(|error| CannotRun::new("the runtime", error))
 }
 
 fn parent(path: &Path) -> PathBuf {
@@ -327,7 +386,7 @@ fn platforms(written: &[String], own: &Platform) -> Result<Vec<Platform>, Cannot
 }
 
 /// `KEY=VALUE`, or `KEY` with the value that the environment has, as buildx takes them.
-fn build_args(written: &[String]) -> BTreeMap<String, String> {
+pub(super) fn build_args(written: &[String]) -> BTreeMap<String, String> {
     written
         .iter()
         .filter_map(|arg| match arg.split_once('=') {

@@ -12,20 +12,21 @@ const MAX_DEPTH: usize = 10_000;
 /// What stands in brackets.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Array {
-    /// Valid, strings only: the range of each in the text, with its quotes.
-    Strings(Vec<(usize, usize)>),
+    /// Valid, strings only.
+    Strings,
     /// Valid, but something is no string. BuildKit refuses it.
     Other,
     /// No JSON array.
     Invalid,
 }
 
-/// Reads `text`, which must be one array and nothing else but JSON white space.
-pub(super) fn parse_array(text: &[u8]) -> Array {
+/// Reads `text`, which must be one array and nothing else but JSON white space. `found` gets the range of each string
+/// in the text, with its quotes; what it got counts for nothing unless the result is [`Array::Strings`].
+pub(super) fn parse_array(text: &[u8], found: impl FnMut(usize, usize)) -> Array {
     let mut scanner = Scanner { text, at: 0 };
-    match scanner.array() {
-        Some((strings, true)) => Array::Strings(strings),
-        Some((_, false)) => Array::Other,
+    match scanner.array(found) {
+        Some(true) => Array::Strings,
+        Some(false) => Array::Other,
         None => Array::Invalid,
     }
 }
@@ -157,8 +158,9 @@ impl Scanner<'_> {
         }
     }
 
-    fn array(&mut self) -> Option<(Vec<(usize, usize)>, bool)> {
-        let (mut strings, mut only_strings) = (Vec::new(), true);
+    /// Whether there are only strings.
+    fn array(&mut self, mut found: impl FnMut(usize, usize)) -> Option<bool> {
+        let mut only_strings = true;
         self.space();
         self.expect(b'[')?;
         self.space();
@@ -167,7 +169,8 @@ impl Scanner<'_> {
         } else {
             loop {
                 if self.peek()? == b'"' {
-                    strings.push(self.string()?);
+                    let (from, to) = self.string()?;
+                    found(from, to);
                 } else {
                     only_strings = false;
                     self.value(1)?;
@@ -181,7 +184,7 @@ impl Scanner<'_> {
             }
         }
         self.space();
-        (self.at == self.text.len()).then_some((strings, only_strings))
+        (self.at == self.text.len()).then_some(only_strings)
     }
 
     /// Skips a string and returns its range.
@@ -189,6 +192,9 @@ impl Scanner<'_> {
         let start = self.at;
         self.expect(b'"')?;
         loop {
+            let rest = self.text.get(self.at..)?;
+            let plain = |byte: &&u8| !matches!(**byte, 0..=0x1f | b'"' | b'\\');
+            self.at += rest.iter().take_while(plain).count();
             match self.take()? {
                 b'"' => return Some((start, self.at)),
                 b'\\' => match self.take()? {
@@ -310,15 +316,18 @@ mod tests {
     use super::*;
 
     fn strings(text: &str) -> Option<Vec<String>> {
-        match parse_array(text.as_bytes()) {
-            Array::Strings(ranges) => Some(
-                ranges
-                    .iter()
-                    .map(|(start, end)| decode_string(&text.as_bytes()[*start..*end]))
-                    .collect(),
-            ),
+        let text = text.as_bytes();
+        let mut strings = Vec::new();
+        match parse_array(text, |from, to| {
+            strings.push(decode_string(&text[from..to]))
+        }) {
+            Array::Strings => Some(strings),
             _ => None,
         }
+    }
+
+    fn kind(text: &[u8]) -> Array {
+        parse_array(text, |_, _| {})
     }
 
     #[test]
@@ -332,7 +341,7 @@ mod tests {
             strings(r#"["\u0041\n\"\ud83d\ude00\ud83dx\/"]"#),
             Some(vec!["A\n\"😀\u{fffd}x/".to_owned()])
         );
-        assert_eq!(parse_array(b"[\"\xff\"]"), Array::Strings(vec![(1, 4)]));
+        assert_eq!(kind(b"[\"\xff\"]"), Array::Strings);
         assert_eq!(decode_string(b"\"\xff\""), "\u{fffd}");
     }
 
@@ -345,7 +354,7 @@ mod tests {
             "[{\"a\": [true, -0.5e+3]}]",
             "[[],{}]",
         ] {
-            assert_eq!(parse_array(text.as_bytes()), Array::Other, "{text}");
+            assert_eq!(kind(text.as_bytes()), Array::Other, "{text}");
         }
     }
 
@@ -373,15 +382,15 @@ mod tests {
             "[[1e999], \"a\"]",
             "[[}]",
         ] {
-            assert_eq!(parse_array(text.as_bytes()), Array::Invalid, "{text}");
+            assert_eq!(kind(text.as_bytes()), Array::Invalid, "{text}");
         }
     }
 
     #[test]
     fn depth_is_gos() {
         let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
-        assert_eq!(parse_array(nested(10_000).as_bytes()), Array::Other);
-        assert_eq!(parse_array(nested(10_001).as_bytes()), Array::Invalid);
+        assert_eq!(kind(nested(10_000).as_bytes()), Array::Other);
+        assert_eq!(kind(nested(10_001).as_bytes()), Array::Invalid);
     }
 
     #[test]

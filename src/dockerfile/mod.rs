@@ -15,6 +15,7 @@ pub mod expand;
 pub(crate) mod heredoc;
 mod json;
 mod letters;
+mod newlines;
 mod parser;
 mod pattern;
 #[cfg(test)]
@@ -100,64 +101,71 @@ impl Keyword {
 
     /// The instruction that `text` names, in any case (`strings.ToLower`, which also knows the Kelvin sign).
     fn of(text: &[u8]) -> Self {
-        if !text.is_ascii() {
-            let lowered = text::lower(&text::lossy(text));
-            return if lowered.is_ascii() {
-                Self::of(lowered.as_bytes())
-            } else {
-                Self::Unknown
-            };
-        }
-        let mut buffer = [0; Self::LONGEST];
-        let Some(name) = buffer.get_mut(..text.len()) else {
-            return Self::Unknown;
-        };
-        name.copy_from_slice(text);
-        name.make_ascii_lowercase();
-        match &*name {
-            b"add" => Self::Add,
-            b"arg" => Self::Arg,
-            b"cmd" => Self::Cmd,
-            b"copy" => Self::Copy,
-            b"entrypoint" => Self::Entrypoint,
-            b"env" => Self::Env,
-            b"expose" => Self::Expose,
-            b"from" => Self::From,
-            b"healthcheck" => Self::Healthcheck,
-            b"label" => Self::Label,
-            b"maintainer" => Self::Maintainer,
-            b"onbuild" => Self::Onbuild,
-            b"run" => Self::Run,
-            b"shell" => Self::Shell,
-            b"stopsignal" => Self::Stopsignal,
-            b"user" => Self::User,
-            b"volume" => Self::Volume,
-            b"workdir" => Self::Workdir,
-            _ => Self::Unknown,
+        match Self::upper(text) {
+            Self::Unknown if text.is_ascii() => Self::upper(&text.to_ascii_uppercase()),
+            Self::Unknown => {
+                let lowered = text::lower(&text::lossy(text));
+                Self::upper(&lowered.into_bytes().to_ascii_uppercase())
+            }
+            known => known,
         }
     }
 
-    /// Length of the longest name, HEALTHCHECK.
-    const LONGEST: usize = 11;
+    /// The instruction of that name in upper case.
+    fn upper(text: &[u8]) -> Self {
+        match text {
+            b"ADD" => Self::Add,
+            b"ARG" => Self::Arg,
+            b"CMD" => Self::Cmd,
+            b"COPY" => Self::Copy,
+            b"ENTRYPOINT" => Self::Entrypoint,
+            b"ENV" => Self::Env,
+            b"EXPOSE" => Self::Expose,
+            b"FROM" => Self::From,
+            b"HEALTHCHECK" => Self::Healthcheck,
+            b"LABEL" => Self::Label,
+            b"MAINTAINER" => Self::Maintainer,
+            b"ONBUILD" => Self::Onbuild,
+            b"RUN" => Self::Run,
+            b"SHELL" => Self::Shell,
+            b"STOPSIGNAL" => Self::Stopsignal,
+            b"USER" => Self::User,
+            b"VOLUME" => Self::Volume,
+            b"WORKDIR" => Self::Workdir,
+            _ => Self::Unknown,
+        }
+    }
 }
 
 /// A parsed Dockerfile.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Dockerfile {
-    source: Vec<u8>,
+pub struct Dockerfile<'s> {
+    source: Cow<'s, [u8]>,
     escape: u8,
     directives: Vec<Directive>,
     arena: parser::Arena,
     nodes: Vec<parser::Node>,
 }
 
-impl Dockerfile {
+impl<'s> Dockerfile<'s> {
     /// Parses a file as BuildKit's file-level parser does.
     ///
     /// # Errors
     /// Where that parser refuses the file.
-    pub fn parse(source: &[u8]) -> Result<Self, ParseError> {
+    pub fn parse(source: &'s [u8]) -> Result<Self, ParseError> {
         parser::parse(source)
+    }
+
+    /// The same with a copy of the file, for what outlives it.
+    #[must_use]
+    pub fn into_owned(self) -> Dockerfile<'static> {
+        Dockerfile {
+            source: Cow::Owned(self.source.into_owned()),
+            escape: self.escape,
+            directives: self.directives,
+            arena: self.arena,
+            nodes: self.nodes,
+        }
     }
 
     /// The file as it was given.
@@ -197,7 +205,7 @@ impl Dockerfile {
 /// An instruction of a [`Dockerfile`].
 #[derive(Clone, Copy, Debug)]
 pub struct Instruction<'d> {
-    file: &'d Dockerfile,
+    file: &'d Dockerfile<'d>,
     node: &'d parser::Node,
 }
 
@@ -246,16 +254,24 @@ impl<'d> Instruction<'d> {
     /// The keyword as written.
     #[must_use]
     pub fn keyword(&self) -> &'d [u8] {
-        let (start, end) = self.node.keyword;
-        self.text()
-            .get(start as usize..end as usize)
-            .unwrap_or_default()
+        let (start, end) = self.keyword_range();
+        self.text().get(start..end).unwrap_or_default()
     }
 
     /// The bytes of the keyword.
     #[must_use]
     pub fn keyword_span(&self) -> Span {
-        self.file_span(self.node.keyword.0, self.node.keyword.1)
+        let (start, end) = self.keyword_range();
+        self.file_span(start, end)
+    }
+
+    fn keyword_range(&self) -> (usize, usize) {
+        let from = self.node.from as usize;
+        let rest = self.text().get(from..).unwrap_or_default();
+        let rest = rest.get(..text::trimmed_len(rest)).unwrap_or_default();
+        let blanks = text::leading_space(rest);
+        let keyword = rest.get(blanks..).unwrap_or_default();
+        (from + blanks, from + blanks + words::keyword_len(keyword))
     }
 
     /// First and last line, 1-based, heredocs included.
@@ -276,44 +292,33 @@ impl<'d> Instruction<'d> {
     /// The logical line: continuations joined, comments between them dropped, heredocs not included.
     #[must_use]
     pub fn text(&self) -> &'d [u8] {
-        let text = match self.node.text {
-            parser::Text::File { start, end } => self.file.source.get(start as usize..end as usize),
-            parser::Text::Joined { start, end, .. } => {
-                self.file.arena.joined.get(start as usize..end as usize)
-            }
-        };
-        text.unwrap_or_default()
+        let file = self.file;
+        file.arena
+            .text(&file.source, self.node.start, self.node.text)
     }
 
     /// The offset in the file of a byte of [`text`](Self::text).
     #[must_use]
     pub fn file_offset(&self, logical: usize) -> usize {
-        match self.node.text {
-            parser::Text::File { start, .. } => start as usize + logical,
-            parser::Text::Joined {
-                segments: (from, to),
-                ..
-            } => {
-                let segments = self
-                    .file
-                    .arena
-                    .segments
-                    .get(from as usize..to as usize)
-                    .unwrap_or_default();
-                let after = segments.partition_point(|segment| segment.logical as usize <= logical);
-                match after.checked_sub(1).and_then(|index| segments.get(index)) {
-                    Some(segment) => segment.file as usize + (logical - segment.logical as usize),
-                    None => self.node.start as usize,
-                }
-            }
+        let start = self.node.start as usize;
+        let parser::Text::Joined { first, last } = self.node.text else {
+            return start + logical;
+        };
+        let segments = self.file.arena.segments.get(first as usize..last as usize);
+        let segments = segments.unwrap_or_default();
+        let base = segments.first().map_or(0, |first| first.joined as usize);
+        let after = segments.partition_point(|segment| segment.joined as usize <= base + logical);
+        match after.checked_sub(1).and_then(|index| segments.get(index)) {
+            Some(segment) => segment.file as usize + (base + logical - segment.joined as usize),
+            None => start,
         }
     }
 
-    fn file_span(&self, start: u32, end: u32) -> Span {
-        let first = self.file_offset(start as usize);
+    fn file_span(&self, start: usize, end: usize) -> Span {
+        let first = self.file_offset(start);
         // The end belongs to the last byte, not to what a continuation puts behind it.
         let last = if end > start {
-            self.file_offset(end as usize - 1) + 1
+            self.file_offset(end - 1) + 1
         } else {
             first
         };
@@ -326,39 +331,35 @@ impl<'d> Instruction<'d> {
     /// The flags in order.
     pub fn flags(&self) -> impl ExactSizeIterator<Item = Flag<'d>> + use<'d> {
         let this = *self;
-        let (from, to) = self.node.flags;
-        let flags = self
-            .file
-            .arena
-            .flags
-            .get(from as usize..to as usize)
-            .unwrap_or_default();
+        let words = &self.file.arena.words;
+        let flags = words.get(self.node.flags, self.node.words);
         flags.iter().map(move |flag| Flag {
-            text: text::lossy(flag.text(this.text())),
-            span: this.file_span(flag.start, flag.end),
+            text: text::lossy(words.text(*flag, this.text())),
+            span: this.word_span(*flag),
         })
+    }
+
+    fn word_span(&self, word: words::RawWord) -> Span {
+        let (start, end) = self.file.arena.words.range(word);
+        self.file_span(start as usize, end as usize)
     }
 
     /// The bytes of the file that are `from..to` of a flag's value (counted behind the `=`, quotes and escapes removed).
     /// The span ends right behind the last of them, before a closing quote.
     #[must_use]
     pub fn flag_value_span(&self, flag: usize, from: usize, to: usize) -> Span {
-        let (first, last) = self.node.flags;
-        let flags = self
-            .file
-            .arena
-            .flags
-            .get(first as usize..last as usize)
-            .unwrap_or_default();
+        let words = &self.file.arena.words;
+        let flags = words.get(self.node.flags, self.node.words);
         let Some(raw) = flags.get(flag) else {
             return self.span();
         };
+        let (raw_start, raw_end) = words.range(*raw);
         let line = self.text();
         let (mut behind_equals, mut at) = (false, 0);
         let mut span: Option<(usize, usize)> = None;
-        let mut end = raw.start as usize;
+        let mut end = raw_start as usize;
         for item in
-            words::FlagChars::new(line, raw.start as usize, raw.end as usize, self.file.escape)
+            words::FlagChars::new(line, raw_start as usize, raw_end as usize, self.file.escape)
         {
             let words::FlagChar::Value(c, offset) = item else {
                 break;
@@ -391,7 +392,7 @@ impl<'d> Instruction<'d> {
         let this = *self;
         self.raw_words()
             .iter()
-            .map(move |word| this.with_place(word))
+            .map(move |word| this.with_place(*word))
     }
 
     /// The word with that index.
@@ -399,29 +400,28 @@ impl<'d> Instruction<'d> {
     pub fn word(&self, index: usize) -> Option<Word<'d>> {
         self.raw_words()
             .get(index)
-            .map(|word| self.with_place(word))
+            .map(|word| self.with_place(*word))
     }
 
-    fn with_place(&self, word: &'d words::RawWord) -> Word<'d> {
+    fn with_place(&self, word: words::RawWord) -> Word<'d> {
         Word {
-            text: word.text(self.text()),
-            span: self.file_span(word.start, word.end),
+            text: self.file.arena.words.text(word, self.text()),
+            span: self.word_span(word),
         }
     }
 
     fn raw_words(&self) -> &'d [words::RawWord] {
-        let (from, to) = self.node.words;
-        self.file
-            .arena
-            .words
-            .get(from as usize..to as usize)
-            .unwrap_or_default()
+        let words = &self.file.arena.words;
+        words.get(self.node.words, self.node.behind)
     }
 
     /// The text of each word.
-    fn word_texts(&self) -> impl ExactSizeIterator<Item = &'d [u8]> + use<'d> {
-        let text = self.text();
-        self.raw_words().iter().map(move |word| word.text(text))
+    fn word_texts(
+        &self,
+    ) -> impl ExactSizeIterator<Item = &'d [u8]> + DoubleEndedIterator + use<'d> {
+        let (words, text) = (&self.file.arena.words, self.text());
+        let raw = self.raw_words().iter();
+        raw.map(move |word| words.text(*word, text))
     }
 
     /// Whether the words were a JSON array.
@@ -451,7 +451,11 @@ impl<'d> Instruction<'d> {
                 end: heredoc.end as usize,
             };
             Heredoc {
-                name: &heredoc.name,
+                name: file
+                    .arena
+                    .names
+                    .get(heredoc.name.0 as usize..heredoc.name.1 as usize)
+                    .unwrap_or_default(),
                 expand: heredoc.expand,
                 chomp: heredoc.chomp,
                 content: file.source.get(span.start..span.end).unwrap_or_default(),
@@ -467,7 +471,7 @@ impl<'d> Instruction<'d> {
     /// The instruction behind ONBUILD.
     #[must_use]
     pub fn nested(&self) -> Option<Self> {
-        let node = self.file.arena.nested.get(self.node.nested? as usize)?;
+        let node = self.file.arena.nested.get(self.node.nested as usize)?;
         Some(Self {
             file: self.file,
             node,

@@ -1,31 +1,36 @@
 //! Lines to instructions: continuation, comments, directives, heredocs (BuildKit's `parser/parser.go`).
 
-use memchr::{memchr, memchr_iter};
+use std::borrow::Cow;
+
+use memchr::memchr;
 
 use super::{
     Dockerfile, Keyword, ParseError, ParseErrorKind, Span,
     directive::{Directive, DirectiveName, Directives, Line, MAX_LINE},
     heredoc,
+    newlines::Newlines,
     text::leading_space,
-    words::{self, RawWord, Shape},
+    words::{self, Shape, Words},
 };
 
 /// Offsets are kept in 32 bits, with room for twice the file.
 const MAX_FILE: usize = 1 << 30;
 
-/// An instruction as the tree keeps it; every range of text counts from the beginning of the logical line.
+/// An instruction as the tree keeps it. Small, because short instructions are many times the file otherwise.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Node {
     pub kind: Keyword,
-    pub keyword: (u32, u32),
-    pub args: (u32, u32),
     pub shape: Shape,
-    pub flags: (u32, u32),
-    pub words: (u32, u32),
+    /// Where in the logical line it begins: behind the ONBUILDs.
+    pub from: u32,
+    /// Where in [`Arena::words`] its flags begin, its words, and what is behind them. All of these count from the
+    /// beginning of the logical line.
+    pub flags: u32,
+    pub words: u32,
+    pub behind: u32,
     pub heredocs: (u32, u32),
-    /// The instruction behind ONBUILD.
-    pub nested: Option<u32>,
-    /// Where the logical line is: in the file, or in `joined` when it has several lines.
+    /// The instruction behind ONBUILD, in [`Arena::nested`]; [`NONE`] without one.
+    pub nested: u32,
     pub text: Text,
     pub first_line: u32,
     pub last_line: u32,
@@ -34,30 +39,31 @@ pub(super) struct Node {
     pub end: u32,
 }
 
+/// No index.
+pub(super) const NONE: u32 = u32::MAX;
+
+/// Where a logical line is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Text {
-    File {
-        start: u32,
-        end: u32,
-    },
-    Joined {
-        start: u32,
-        end: u32,
-        segments: (u32, u32),
-    },
+    /// In the file, from the node's start to here.
+    File { end: u32 },
+    /// In [`Arena::joined`], because it has several lines: from where its first piece begins to where the one behind
+    /// its last piece does. Both are indexes of [`Arena::segments`].
+    Joined { first: u32, last: u32 },
 }
 
-/// A piece of a joined line: from `logical` on, the bytes come from `file` on.
+/// A piece of a joined line: what begins at `joined` in [`Arena::joined`] comes from `file` on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Segment {
-    pub logical: u32,
+    pub joined: u32,
     pub file: u32,
 }
 
 /// A heredoc's content and terminator, as bytes of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct RawHeredoc {
-    pub name: Box<str>,
+    /// Bytes of [`Arena::names`].
+    pub name: (u32, u32),
     pub expand: bool,
     pub chomp: bool,
     pub start: u32,
@@ -69,10 +75,37 @@ pub(super) struct RawHeredoc {
 pub(super) struct Arena {
     pub joined: Vec<u8>,
     pub segments: Vec<Segment>,
-    pub flags: Vec<RawWord>,
-    pub words: Vec<RawWord>,
+    pub words: Words,
     pub heredocs: Vec<RawHeredoc>,
+    pub names: String,
     pub nested: Vec<Node>,
+}
+
+impl Text {
+    /// The logical line of an instruction that begins at `start` of the file.
+    fn of<'t>(
+        self,
+        source: &'t [u8],
+        start: u32,
+        joined: &'t [u8],
+        segments: &[Segment],
+    ) -> &'t [u8] {
+        let at = |segment: u32| Some(segments.get(segment as usize)?.joined as usize);
+        let text = match self {
+            Self::File { end } => source.get(start as usize..end as usize),
+            Self::Joined { first, last } => at(first)
+                .zip(at(last))
+                .and_then(|(start, end)| joined.get(start..end)),
+        };
+        text.unwrap_or_default()
+    }
+}
+
+impl Arena {
+    /// The logical line of an instruction that begins at `start` of the file.
+    pub(super) fn text<'t>(&'t self, source: &'t [u8], start: u32, text: Text) -> &'t [u8] {
+        text.of(source, start, &self.joined, &self.segments)
+    }
 }
 
 /// `usize` to the 32 bits of the tree. [`MAX_FILE`] makes sure that everything fits.
@@ -80,7 +113,7 @@ fn small(value: usize) -> u32 {
     u32::try_from(value).unwrap_or(u32::MAX)
 }
 
-pub(super) fn parse(source: &[u8]) -> Result<Dockerfile, ParseError> {
+pub(super) fn parse(source: &[u8]) -> Result<Dockerfile<'_>, ParseError> {
     if source.len() > MAX_FILE {
         return Err(ParseError {
             span: Span::default(),
@@ -90,19 +123,21 @@ pub(super) fn parse(source: &[u8]) -> Result<Dockerfile, ParseError> {
     }
     let mut parser = Parser {
         source,
-        has_less_than: memchr(b'<', source).is_some(),
+        less_than: None,
+        newlines: Newlines::new(source),
         at: 0,
         line: 0,
         escape: b'\\',
         directives: Directives::new(b"#"),
         found: Vec::new(),
         arena: Arena {
-            words: Vec::with_capacity(source.len() / 32),
+            words: Words::with_capacity(source.len() / 16 + 4),
             ..Arena::default()
         },
-        nodes: Vec::with_capacity(source.len() / 64),
+        nodes: Vec::with_capacity(source.len() / 32 + 2),
+        too_long: None,
     };
-    parser.file()?;
+    parser.file().map_err(|error| *error)?;
     let Parser {
         escape,
         found,
@@ -111,7 +146,7 @@ pub(super) fn parse(source: &[u8]) -> Result<Dockerfile, ParseError> {
         ..
     } = parser;
     Ok(Dockerfile {
-        source: source.to_vec(),
+        source: Cow::Borrowed(source),
         escape,
         directives: found,
         arena,
@@ -121,8 +156,10 @@ pub(super) fn parse(source: &[u8]) -> Result<Dockerfile, ParseError> {
 
 struct Parser<'s> {
     source: &'s [u8],
-    /// Without any `<` there are no heredocs.
-    has_less_than: bool,
+    /// The first `<` not behind `at` that may announce a heredoc, once one was looked for; the end of the file if none.
+    less_than: Option<usize>,
+    /// Those behind `at`.
+    newlines: Newlines<'s>,
     at: usize,
     line: usize,
     escape: u8,
@@ -130,47 +167,62 @@ struct Parser<'s> {
     found: Vec<Directive>,
     arena: Arena,
     nodes: Vec<Node>,
+    /// The line that ended reading, if it wasn't the end of the file.
+    too_long: Option<Span>,
 }
+
+/// In a box, so that what goes well is returned in registers.
+type Failure = Box<ParseError>;
 
 impl<'s> Parser<'s> {
     fn slice(&self, span: Span) -> &'s [u8] {
         self.source.get(span.start..span.end).unwrap_or_default()
     }
 
-    /// The next line, without the newline and the carriage returns in front of it.
-    fn next_line(&mut self) -> Result<Option<Span>, ParseError> {
+    /// The next line, without the newline and the carriage returns in front of it. `None` is for [`Self::end`].
+    #[inline]
+    fn next_line(&mut self) -> Option<Span> {
         let start = self.at;
-        let rest = self.source.get(start..).unwrap_or_default();
-        if rest.is_empty() {
-            return Ok(None);
+        let newline = self.newlines.next();
+        let len = newline.unwrap_or(self.source.len()) - start;
+        if newline.is_none() && len == 0 {
+            return None;
         }
-        let newline = memchr(b'\n', rest);
-        let len = newline.unwrap_or(rest.len());
         self.line += 1;
         if len > MAX_LINE {
             let end = start + len;
-            let kind = ParseErrorKind::LineTooLong;
-            return Err(self.error(Span { start, end }, self.line, kind));
+            self.too_long = Some(Span { start, end });
+            return None;
         }
         self.at = start + len + usize::from(newline.is_some());
-        let line = rest.get(..len).unwrap_or_default();
-        let returns = line.iter().rev().take_while(|byte| **byte == b'\r').count();
-        Ok(Some(Span {
+        let mut line = self.source.get(start..start + len).unwrap_or_default();
+        while let [rest @ .., b'\r'] = line {
+            line = rest;
+        }
+        Some(Span {
             start,
-            end: start + len - returns,
-        }))
+            end: start + line.len(),
+        })
     }
 
-    fn error(&self, span: Span, first_line: usize, kind: ParseErrorKind) -> ParseError {
-        ParseError {
+    /// Why there was no further line: none is left, or one is too long.
+    fn end(&self) -> Result<(), Failure> {
+        match self.too_long {
+            Some(line) => Err(self.error(line, self.line, ParseErrorKind::LineTooLong)),
+            None => Ok(()),
+        }
+    }
+
+    fn error(&self, span: Span, first_line: usize, kind: ParseErrorKind) -> Failure {
+        Box::new(ParseError {
             span,
             lines: (first_line, self.line.max(first_line)),
             kind,
-        }
+        })
     }
 
-    fn file(&mut self) -> Result<(), ParseError> {
-        while let Some(mut content) = self.next_line()? {
+    fn file(&mut self) -> Result<(), Failure> {
+        while let Some(mut content) = self.next_line() {
             if self.line == 1 && self.slice(content).starts_with(b"\xef\xbb\xbf") {
                 content.start += 3;
             }
@@ -196,6 +248,7 @@ impl<'s> Parser<'s> {
                 self.instruction(content)?;
             }
         }
+        self.end()?;
         if self.nodes.is_empty() {
             let end = Span {
                 start: self.source.len(),
@@ -206,7 +259,7 @@ impl<'s> Parser<'s> {
         Ok(())
     }
 
-    fn directive(&mut self, name: DirectiveName, value: Span) -> Result<(), ParseError> {
+    fn directive(&mut self, name: DirectiveName, value: Span) -> Result<(), Failure> {
         if name == DirectiveName::Escape {
             self.escape = match self.slice(value) {
                 b"`" => b'`',
@@ -242,12 +295,11 @@ impl<'s> Parser<'s> {
         })
     }
 
-    fn instruction(&mut self, first: Span) -> Result<(), ParseError> {
+    fn instruction(&mut self, first: Span) -> Result<(), Failure> {
         let first_line = self.line;
         let mut end = first.end;
         let text = match self.continued(first) {
             None => Text::File {
-                start: small(first.start),
                 end: small(first.end),
             },
             Some(piece) => self.join(piece, &mut end)?,
@@ -256,42 +308,41 @@ impl<'s> Parser<'s> {
             start: first.start,
             end,
         };
-        let mut node = self.node(text, whole, first_line)?;
-        self.heredocs(&mut node, whole, first_line)?;
-        node.last_line = small(self.line);
-        self.nodes.push(node);
+        self.node(text, whole, first_line)?;
+        self.heredocs(whole, first_line)?;
+        let last_line = small(self.line);
+        if let Some(node) = self.nodes.last_mut() {
+            node.last_line = last_line;
+        }
         Ok(())
     }
 
     /// Joins a continued line with those that follow. Comments and blank lines between them are dropped.
-    fn join(&mut self, first: Span, end: &mut usize) -> Result<Text, ParseError> {
-        let start = self.arena.joined.len();
+    fn join(&mut self, first: Span, end: &mut usize) -> Result<Text, Failure> {
         let first_segment = self.arena.segments.len();
         if self.arena.joined.capacity() == 0 {
             // At most the rest of the file: nothing is moved as it grows.
             self.arena
                 .joined
                 .reserve_exact(self.source.len().saturating_sub(first.start));
-            self.arena.segments.reserve(16);
+            self.arena.segments.reserve(32);
         }
         let mut piece = first;
         let mut more = true;
         loop {
             if piece.end > piece.start {
-                let logical = small(self.arena.joined.len() - start);
                 self.arena.segments.push(Segment {
-                    logical,
+                    joined: small(self.arena.joined.len()),
                     file: small(piece.start),
                 });
-                self.arena
-                    .joined
-                    .extend_from_slice(self.source.get(piece.start..piece.end).unwrap_or_default());
+                self.arena.joined.extend_from_slice(self.slice(piece));
             }
             if !more {
                 break;
             }
             piece = loop {
-                let Some(content) = self.next_line()? else {
+                let Some(content) = self.next_line() else {
+                    self.end()?;
                     more = false;
                     break Span {
                         start: *end,
@@ -313,161 +364,171 @@ impl<'s> Parser<'s> {
                 }
             };
         }
+        let last = self.arena.segments.len();
+        self.arena.segments.push(Segment {
+            joined: small(self.arena.joined.len()),
+            file: small(*end),
+        });
         Ok(Text::Joined {
-            start: small(start),
-            end: small(self.arena.joined.len()),
-            segments: (small(first_segment), small(self.arena.segments.len())),
+            first: small(first_segment),
+            last: small(last),
         })
     }
 
     /// `newNodeFromLine`, and for ONBUILD the instruction behind it, and so on without recursion.
-    fn node(&mut self, text: Text, whole: Span, first_line: usize) -> Result<Node, ParseError> {
+    fn node(&mut self, text: Text, whole: Span, first_line: usize) -> Result<(), Failure> {
         let Self {
             source,
             arena,
+            nodes,
             escape,
             line,
             ..
         } = self;
-        let logical = match text {
-            Text::File { start, end } => source.get(start as usize..end as usize),
-            Text::Joined { start, end, .. } => arena.joined.get(start as usize..end as usize),
-        };
-        let logical = logical.unwrap_or_default();
+        let Arena {
+            joined,
+            segments,
+            words: found,
+            nested,
+            ..
+        } = arena;
+        let start = small(whole.start);
+        let logical = text.of(source, start, joined, segments);
         let (mut from, mut to) = (0, logical.len());
-        let mut outer: Option<Node> = None;
-        let first_nested = arena.nested.len();
+        let first_nested = nested.len();
         loop {
-            let flags = arena.flags.len();
-            let split = words::split_command(logical, from, to, *escape, &mut arena.flags);
-            let keyword = Keyword::of(
-                logical
-                    .get(split.keyword.0..split.keyword.1)
-                    .unwrap_or_default(),
-            );
-            let words = arena.words.len();
-            let shape = words::parse_args(keyword, logical, split.args, *escape, &mut arena.words)
-                .map_err(|kind| ParseError {
+            let flags = found.len();
+            let split = words::split_command(logical, from, to, *escape, found);
+            let (keyword, args) = (split.keyword, split.args);
+            let kind = Keyword::of(logical.get(keyword.0..keyword.1).unwrap_or_default());
+            let words = found.len();
+            let shape = words::parse_args(kind, logical, args, *escape, found).map_err(|kind| {
+                Box::new(ParseError {
                     span: whole,
                     lines: (first_line, *line),
                     kind,
-                })?;
-            let heredocs = small(arena.heredocs.len());
-            let node = Node {
-                kind: keyword,
-                keyword: (small(split.keyword.0), small(split.keyword.1)),
-                args: (small(split.args.0), small(split.args.1)),
+                })
+            })?;
+            let into = if from == 0 { &mut *nodes } else { &mut *nested };
+            into.push(Node {
+                kind,
                 shape,
-                flags: (small(flags), small(arena.flags.len())),
-                words: (small(words), small(arena.words.len())),
-                heredocs: (heredocs, heredocs),
-                nested: None,
+                from: small(from),
+                flags: small(flags),
+                words: small(words),
+                behind: small(found.len()),
+                heredocs: (0, 0),
+                nested: NONE,
                 text,
                 first_line: small(first_line),
                 last_line: small(*line),
-                start: small(whole.start),
+                start,
                 end: small(whole.end),
-            };
-            match &mut outer {
-                None => outer = Some(node),
-                Some(top) => {
-                    let index = small(arena.nested.len());
-                    arena.nested.push(node);
-                    match arena
-                        .nested
-                        .len()
-                        .checked_sub(2)
-                        .filter(|previous| *previous >= first_nested)
-                    {
-                        Some(previous) => {
-                            if let Some(previous) = arena.nested.get_mut(previous) {
-                                previous.nested = Some(index);
-                            }
-                        }
-                        None => top.nested = Some(index),
-                    }
-                }
-            }
-            if keyword != Keyword::Onbuild || split.args.0 >= split.args.1 {
+            });
+            if kind != Keyword::Onbuild || args.0 >= args.1 {
                 break;
             }
-            (from, to) = split.args;
+            (from, to) = args;
+            let inner = nested.len();
+            let outer = if inner == first_nested {
+                nodes.last_mut()
+            } else {
+                nested.last_mut()
+            };
+            if let Some(outer) = outer {
+                outer.nested = small(inner);
+            }
         }
-        // The loop ran at least once.
-        let Some(node) = outer else {
-            let kind = ParseErrorKind::NoInstructions;
-            return Err(self.error(whole, first_line, kind));
-        };
-        Ok(node)
+        Ok(())
     }
 
-    fn heredocs(
-        &mut self,
-        node: &mut Node,
-        whole: Span,
-        first_line: usize,
-    ) -> Result<(), ParseError> {
-        let carrier = match node
-            .nested
-            .and_then(|index| self.arena.nested.get(index as usize))
-        {
-            Some(nested) => (nested.kind, nested.shape.json),
-            None => (node.kind, node.shape.json),
+    /// Whether a `<<` may be in the line once its pieces are joined: a `<` is followed by another, or by the end of its
+    /// piece. Lines must be asked for in order.
+    fn may_announce(&mut self, line: Span) -> bool {
+        let mut next = self.less_than.unwrap_or_default();
+        if self.less_than.is_none() || next < line.start {
+            next = next.max(line.start);
+            while let Some(found) = memchr(b'<', self.source.get(next..).unwrap_or_default()) {
+                next += found;
+                let follows = self.source.get(next + 1);
+                if follows.is_some_and(|byte| *byte == b'<' || *byte == self.escape) {
+                    break;
+                }
+                next += 1;
+            }
+            if self.source.get(next) != Some(&b'<') {
+                next = self.source.len();
+            }
+            self.less_than = Some(next);
+        }
+        next < line.end
+    }
+
+    fn heredocs(&mut self, whole: Span, first_line: usize) -> Result<(), Failure> {
+        let Some(node) = self.nodes.last() else {
+            return Ok(());
         };
-        if !matches!(
-            carrier,
-            (Keyword::Add | Keyword::Copy | Keyword::Run, false)
-        ) {
+        let carrier = self.arena.nested.get(node.nested as usize);
+        let carrier = carrier.unwrap_or(node);
+        let carries = matches!(carrier.kind, Keyword::Add | Keyword::Copy | Keyword::Run);
+        if !carries || carrier.shape.json {
             return Ok(());
         }
-        let logical = match node.text {
-            Text::File { start, end } => self.source.get(start as usize..end as usize),
-            Text::Joined { start, end, .. } => self.arena.joined.get(start as usize..end as usize),
-        };
-        let logical = logical.unwrap_or_default();
-        if !self.has_less_than
-            || !memchr_iter(b'<', logical).any(|at| logical.get(at + 1) == Some(&b'<'))
-        {
+        let (start, text) = (node.start, node.text);
+        if !self.may_announce(whole) {
             return Ok(());
         }
-        let announced = heredoc::in_line(logical)
-            .map_err(|error| self.error(whole, first_line, ParseErrorKind::HeredocName(error)))?;
-        for heredoc::Announced {
-            name,
-            expand,
-            chomp,
-        } in announced
-        {
-            let start = self.at;
+        let mut names = std::mem::take(&mut self.arena.names);
+        let mut heredocs = std::mem::take(&mut self.arena.heredocs);
+        let first = heredocs.len();
+        let logical = self.arena.text(self.source, start, text);
+        let lexed = heredoc::in_line(logical, &mut |heredoc| {
+            let start = small(names.len());
+            names.push_str(&heredoc.name);
+            heredocs.push(RawHeredoc {
+                name: (start, small(names.len())),
+                expand: heredoc.expand,
+                chomp: heredoc.chomp,
+                start: 0,
+                end: 0,
+                terminator_end: 0,
+            });
+        })
+        .map_err(|error| self.error(whole, first_line, ParseErrorKind::HeredocName(error)))?;
+        if !lexed {
+            heredocs.truncate(first);
+        }
+        for heredoc in heredocs.get_mut(first..).unwrap_or_default() {
+            let (from, to) = heredoc.name;
+            let name = names.get(from as usize..to as usize).unwrap_or_default();
+            heredoc.start = small(self.at);
             loop {
                 let before = self.at;
-                let Some(content) = self.next_line()? else {
-                    return Err(self.error(
-                        whole,
-                        first_line,
-                        ParseErrorKind::UnterminatedHeredoc(name),
-                    ));
+                let Some(content) = self.next_line() else {
+                    self.end()?;
+                    let kind = ParseErrorKind::UnterminatedHeredoc(name.to_owned());
+                    return Err(self.error(whole, first_line, kind));
                 };
                 let mut text = self.slice(content);
-                if chomp {
+                if heredoc.chomp {
                     let tabs = text.iter().take_while(|byte| **byte == b'\t').count();
                     text = text.get(tabs..).unwrap_or_default();
                 }
                 if text == name.as_bytes() {
-                    node.end = small(content.end);
-                    self.arena.heredocs.push(RawHeredoc {
-                        name: name.into(),
-                        expand,
-                        chomp,
-                        start: small(start),
-                        end: small(before),
-                        terminator_end: small(content.end),
-                    });
+                    heredoc.end = small(before);
+                    heredoc.terminator_end = small(content.end);
                     break;
                 }
             }
         }
-        node.heredocs.1 = small(self.arena.heredocs.len());
+        if let (Some(node), Some(last)) = (
+            self.nodes.last_mut(),
+            heredocs.get(first..).and_then(<[_]>::last),
+        ) {
+            node.heredocs = (small(first), small(heredocs.len()));
+            node.end = last.terminator_end;
+        }
+        (self.arena.names, self.arena.heredocs) = (names, heredocs);
         Ok(())
     }
 }

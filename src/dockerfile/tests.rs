@@ -3,7 +3,7 @@
 
 use super::{command::CommandKind, *};
 
-fn parse(text: &str) -> Dockerfile {
+fn parse(text: &str) -> Dockerfile<'_> {
     let file = Dockerfile::parse(text.as_bytes()).expect("readable");
     assert_eq!(file.print(), text.as_bytes());
     file
@@ -336,7 +336,7 @@ fn stages_hold_their_instructions() {
     let names: Vec<_> = stages
         .stages
         .iter()
-        .map(|s| (s.name.as_str(), s.base, s.commands.len()))
+        .map(|s| (&*s.name, s.base, s.commands.len()))
         .collect();
     assert_eq!(names, [("one", &b"a:$v"[..], 1), ("", b"one", 1)]);
     let CommandKind::Onbuild(trigger) = &stages.stages[1].commands[0].kind else {

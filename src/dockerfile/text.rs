@@ -86,7 +86,13 @@ pub(crate) fn is_regex_space(byte: u8) -> bool {
 #[inline]
 pub(crate) fn leading_space(bytes: &[u8]) -> usize {
     let space = |byte: &u8| matches!(byte, b'\t'..=b'\r' | b' ');
-    let at = bytes.iter().take_while(|byte| space(byte)).count();
+    // Indentation is mostly a few blanks; how many there are of the first eight takes no loop.
+    let blanks = bytes.first_chunk().map_or(0, |first| {
+        let differ = u64::from_le_bytes(*first) ^ u64::from_ne_bytes([b' '; 8]);
+        differ.trailing_zeros() as usize / 8
+    });
+    let rest = bytes.get(blanks..).unwrap_or_default();
+    let at = blanks + rest.iter().take_while(|byte| space(byte)).count();
     match bytes.get(at) {
         Some(byte) if !byte.is_ascii() => {
             at + leading_wide_space(bytes.get(at..).unwrap_or_default())
@@ -140,6 +146,9 @@ pub(crate) fn trim(bytes: &[u8]) -> &[u8] {
 
 /// `strings.ToLower`, which maps character by character.
 pub(crate) fn lower(text: &str) -> String {
+    if text.is_ascii() {
+        return text.to_ascii_lowercase();
+    }
     text.chars()
         .map(|c| match c {
             '\u{130}' => 'i',
@@ -150,6 +159,9 @@ pub(crate) fn lower(text: &str) -> String {
 
 /// `strings.ToUpper`, which maps character by character and leaves alone what would become several.
 pub(crate) fn upper(text: &str) -> String {
+    if text.is_ascii() {
+        return text.to_ascii_uppercase();
+    }
     text.chars()
         .map(|c| {
             let mut upper = c.to_uppercase();

@@ -40,7 +40,7 @@ pub struct Token {
     pub span: Span,
 }
 
-impl Dockerfile {
+impl Dockerfile<'_> {
     /// The tokens in order, without gaps: the first begins at 0, each begins where the one before it ends, and the
     /// last ends with the file.
     #[must_use]
@@ -83,7 +83,7 @@ impl Dockerfile {
 }
 
 struct Tokens<'d> {
-    file: &'d Dockerfile,
+    file: &'d Dockerfile<'d>,
     at: usize,
     found: Vec<Token>,
 }

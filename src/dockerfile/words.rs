@@ -3,50 +3,118 @@
 //! Everything is found as ranges of the logical line. Only what BuildKit changes on the way (escapes in flags, JSON
 //! strings, invalid UTF-8 in quoted words) is kept as text of its own.
 
-use memchr::memchr;
-
 use super::{
     Keyword, ParseErrorKind,
     json::{self, Array},
     text::{self, decode, is_blank, is_space_byte},
 };
 
-/// A range of the logical line, with the text if BuildKit's differs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A range of the logical line. Eight bytes, because long lists of short words are many times the file otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct RawWord {
-    /// As written; for JSON with the quotes.
-    pub start: u32,
-    pub end: u32,
-    pub value: Value,
+    /// Offset of the first byte; or with [`CHANGED`] an index of [`Words::changed`].
+    start: u32,
+    /// Offset one behind the last byte; with [`QUOTED`] the first and the last are quotes and not part of the text.
+    end: u32,
 }
 
+/// No offset has this bit: files end at 2^30 bytes.
+const CHANGED: u32 = 1 << 31;
+const QUOTED: u32 = 1 << 31;
+
+/// A word whose text is not what is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Value {
-    /// The range as it is.
-    Plain,
-    /// The range without its quotes.
-    Quoted,
-    /// Something else.
-    Owned(Box<str>),
+struct Changed {
+    start: u32,
+    end: u32,
+    text: Box<str>,
 }
 
-impl RawWord {
-    fn plain(start: usize, end: usize) -> Self {
+/// Flags and words of all instructions, in the order of the file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Words {
+    all: Vec<RawWord>,
+    changed: Vec<Changed>,
+}
+
+impl Words {
+    pub(super) fn with_capacity(count: usize) -> Self {
         Self {
-            start: small(start),
-            end: small(end),
-            value: Value::Plain,
+            all: Vec::with_capacity(count),
+            changed: Vec::new(),
         }
     }
 
-    pub(super) fn text<'t>(&'t self, line: &'t [u8]) -> &'t [u8] {
-        let (start, end) = (self.start as usize, self.end as usize);
-        match &self.value {
-            Value::Plain => line.get(start..end).unwrap_or_default(),
-            Value::Quoted => line
+    pub(super) fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// For [`Self::rewind`].
+    fn mark(&self) -> (usize, usize) {
+        (self.all.len(), self.changed.len())
+    }
+
+    /// Takes back what was added since.
+    fn rewind(&mut self, (all, changed): (usize, usize)) {
+        self.all.truncate(all);
+        self.changed.truncate(changed);
+    }
+
+    pub(super) fn get(&self, from: u32, to: u32) -> &[RawWord] {
+        self.all.get(from as usize..to as usize).unwrap_or_default()
+    }
+
+    fn plain(&mut self, start: usize, end: usize) {
+        self.all.push(RawWord {
+            start: small(start),
+            end: small(end),
+        });
+    }
+
+    fn quoted(&mut self, start: usize, end: usize) {
+        self.all.push(RawWord {
+            start: small(start),
+            end: small(end) | QUOTED,
+        });
+    }
+
+    fn changed(&mut self, start: usize, end: usize, text: String) {
+        self.all.push(RawWord {
+            start: small(self.changed.len()) | CHANGED,
+            end: 0,
+        });
+        self.changed.push(Changed {
+            start: small(start),
+            end: small(end),
+            text: text.into(),
+        });
+    }
+
+    fn find(&self, word: RawWord) -> Option<&Changed> {
+        if word.start & CHANGED == 0 {
+            return None;
+        }
+        self.changed.get((word.start & !CHANGED) as usize)
+    }
+
+    /// The bytes of the line that are the word, for JSON with the quotes.
+    pub(super) fn range(&self, word: RawWord) -> (u32, u32) {
+        match self.find(word) {
+            Some(changed) => (changed.start, changed.end),
+            None => (word.start, word.end & !QUOTED),
+        }
+    }
+
+    /// What the word says.
+    #[inline]
+    pub(super) fn text<'t>(&'t self, word: RawWord, line: &'t [u8]) -> &'t [u8] {
+        let (start, end) = (word.start as usize, (word.end & !QUOTED) as usize);
+        match self.find(word) {
+            Some(changed) => changed.text.as_bytes(),
+            None if word.end & QUOTED == 0 => line.get(start..end).unwrap_or_default(),
+            None => line
                 .get(start + 1..end.saturating_sub(1))
                 .unwrap_or_default(),
-            Value::Owned(text) => text.as_bytes(),
         }
     }
 }
@@ -68,95 +136,93 @@ pub(super) fn split_command(
     from: usize,
     to: usize,
     escape: u8,
-    flags: &mut Vec<RawWord>,
+    flags: &mut Words,
 ) -> Split {
     let part = line.get(from..to).unwrap_or_default();
     let end = from + text::trimmed_len(part);
     let start = (from + text::leading_space(part)).min(end);
-    let body = line.get(start..end).unwrap_or_default();
-    let keyword_len = body
-        .iter()
-        .position(|byte| is_blank(*byte))
-        .unwrap_or(body.len());
-    let keyword = (start, start + keyword_len);
-    let blanks = body
-        .iter()
-        .skip(keyword_len)
-        .take_while(|byte| is_blank(**byte))
-        .count();
-    let args = extract_flags(line, keyword.1 + blanks, end, escape, flags);
-    // The end is trimmed already; the flags may leave white space in front.
-    let args = args + text::leading_space(line.get(args..end).unwrap_or_default());
+    let keyword = (
+        start,
+        start + keyword_len(line.get(start..end).unwrap_or_default()),
+    );
+    let rest = line.get(keyword.1..end).unwrap_or_default();
+    let blanks = rest.iter().take_while(|byte| is_blank(**byte)).count();
+    let args = keyword.1 + blanks;
+    let args = match rest.get(blanks) {
+        // Neither a flag nor more white space.
+        Some(b'!'..=b',' | b'.'..=b'~') | None => args,
+        Some(_) => {
+            let args = extract_flags(line, args, end, escape, flags);
+            // The end is trimmed already; the flags may leave white space in front.
+            args + text::leading_space(line.get(args..end).unwrap_or_default())
+        }
+    };
     Split {
         keyword,
         args: (args, end),
     }
 }
 
+/// How long the keyword is that `text` begins with.
+pub(super) fn keyword_len(text: &[u8]) -> usize {
+    text.iter().take_while(|byte| !is_blank(**byte)).count()
+}
+
 /// `extractBuilderFlags`: words that begin with `--`, byte by byte; returns where the rest begins.
-fn extract_flags(
-    line: &[u8],
-    from: usize,
-    end: usize,
-    escape: u8,
-    flags: &mut Vec<RawWord>,
-) -> usize {
+fn extract_flags(line: &[u8], from: usize, end: usize, escape: u8, flags: &mut Words) -> usize {
     let mut at = from;
     loop {
-        while at < end && line.get(at).is_some_and(|byte| is_space_byte(*byte)) {
-            at += 1;
-        }
-        if !line
-            .get(at..end)
-            .is_some_and(|rest| rest.starts_with(b"--"))
-        {
+        let rest = line.get(at..end).unwrap_or_default();
+        let spaces = rest.iter().take_while(|byte| is_space_byte(**byte)).count();
+        at += spaces;
+        let rest = rest.get(spaces..).unwrap_or_default();
+        if !rest.starts_with(b"--") {
             return at;
         }
-        let (flag, next) = read_flag(line, at, end, escape);
-        let is_end = match &flag.value {
-            Value::Owned(text) => &**text == "--",
-            _ => flag.end - flag.start == 2,
-        };
-        at = next;
-        if is_end {
-            return at;
+        // The common case: nothing in it that would be changed.
+        let plain = |byte: &&u8| is_plain(**byte);
+        let len = rest.iter().take_while(plain).count();
+        match rest.get(len) {
+            None | Some(b'\t'..=b'\r' | b' ') => {
+                at += len;
+                if len == 2 {
+                    return at;
+                }
+                flags.plain(at - len, at);
+            }
+            Some(_) => {
+                let start = at;
+                let mut value = String::new();
+                at = end;
+                for item in FlagChars::new(line, start, end, escape) {
+                    match item {
+                        FlagChar::Value(c, _) => value.push(c),
+                        FlagChar::End(offset) => at = offset,
+                    }
+                }
+                if value == "--" {
+                    return at;
+                }
+                flags.changed(start, at, value);
+            }
         }
-        flags.push(flag);
     }
 }
 
-fn read_flag(line: &[u8], start: usize, end: usize, escape: u8) -> (RawWord, usize) {
-    let mut at = start;
-    // The common case: nothing in it that would be changed.
-    while let Some(&byte) = line.get(at).filter(|_| at < end) {
-        if is_space_byte(byte) && byte.is_ascii() {
-            return (RawWord::plain(start, at), at);
+/// Whether a byte is a printable ASCII character that neither quotes nor escapes.
+fn is_plain(byte: u8) -> bool {
+    static PLAIN: [bool; 256] = {
+        let mut table = [false; 256];
+        let mut rest: &mut [bool] = &mut table;
+        let mut byte: u8 = 0;
+        while let [plain, tail @ ..] = rest {
+            *plain = matches!(byte, b'!'..=b'~') && !matches!(byte, b'\'' | b'"' | b'\\' | b'`');
+            byte = byte.wrapping_add(1);
+            rest = tail;
         }
-        if !byte.is_ascii() || byte == escape || matches!(byte, b'\'' | b'"') {
-            return read_changed_flag(line, start, end, escape);
-        }
-        at += 1;
-    }
-    (RawWord::plain(start, end), end)
-}
-
-fn read_changed_flag(line: &[u8], start: usize, end: usize, escape: u8) -> (RawWord, usize) {
-    let mut value = String::new();
-    let mut at = end;
-    for item in FlagChars::new(line, start, end, escape) {
-        match item {
-            FlagChar::Value(c, _) => value.push(c),
-            FlagChar::End(offset) => at = offset,
-        }
-    }
-    (
-        RawWord {
-            start: small(start),
-            end: small(at),
-            value: Value::Owned(value.into()),
-        },
-        at,
-    )
+        table
+    };
+    PLAIN.get(usize::from(byte)) == Some(&true)
 }
 
 /// The characters of a flag's value with the offset of the byte each came from.
@@ -253,12 +319,19 @@ pub(super) fn parse_args(
     line: &[u8],
     (start, end): (usize, usize),
     escape: u8,
-    words: &mut Vec<RawWord>,
+    words: &mut Words,
 ) -> Result<Shape, ParseErrorKind> {
     let args = line.get(start..end).unwrap_or_default();
     match keyword {
         Keyword::Arg => {
-            each_word(args, start, escape, |word| words.push(word));
+            each_word(args, escape, |from, to, valid| {
+                if valid {
+                    words.plain(start + from, start + to);
+                } else {
+                    let text = text::lossy(args.get(from..to).unwrap_or_default());
+                    words.changed(start + from, start + to, text.into_owned());
+                }
+            });
             Ok(Shape::default())
         }
         Keyword::Env => pairs(args, start, escape, "ENV", words),
@@ -293,18 +366,18 @@ pub(super) fn parse_args(
             if kind == 0 {
                 return Ok(Shape::default());
             }
-            words.push(RawWord::plain(start, start + kind));
+            words.plain(start, start + kind);
             shell_or_json(line, start + kind + gap, end, words)
         }
         Keyword::Maintainer | Keyword::Stopsignal | Keyword::User | Keyword::Workdir => {
             if !args.is_empty() {
-                words.push(RawWord::plain(start, end));
+                words.plain(start, end);
             }
             Ok(Shape::default())
         }
         Keyword::Onbuild => Ok(Shape::default()),
         Keyword::Unknown => {
-            words.push(RawWord::plain(start, start));
+            words.plain(start, start);
             Ok(Shape::default())
         }
     }
@@ -315,11 +388,11 @@ fn shell_or_json(
     line: &[u8],
     start: usize,
     end: usize,
-    words: &mut Vec<RawWord>,
+    words: &mut Words,
 ) -> Result<Shape, ParseErrorKind> {
     let json = start < end && json_words(line, start, end, words)?;
     if !json && start < end {
-        words.push(RawWord::plain(start, end));
+        words.plain(start, end);
     }
     Ok(Shape {
         json,
@@ -332,7 +405,7 @@ fn json_words(
     line: &[u8],
     start: usize,
     end: usize,
-    words: &mut Vec<RawWord>,
+    words: &mut Words,
 ) -> Result<bool, ParseErrorKind> {
     let args = line.get(start..end).unwrap_or_default();
     let skipped = text::leading_space(args);
@@ -340,31 +413,28 @@ fn json_words(
     if !array.starts_with(b"[") {
         return Ok(false);
     }
-    match json::parse_array(array) {
-        Array::Invalid => Ok(false),
-        Array::Other => Err(ParseErrorKind::NotStrings),
-        Array::Strings(strings) => {
-            for (from, to) in strings {
-                let literal = array.get(from..to).unwrap_or_default();
-                let value = if literal.contains(&b'\\') || std::str::from_utf8(literal).is_err() {
-                    Value::Owned(json::decode_string(literal).into())
-                } else {
-                    Value::Quoted
-                };
-                let offset = start + skipped;
-                words.push(RawWord {
-                    start: small(offset + from),
-                    end: small(offset + to),
-                    value,
-                });
-            }
-            Ok(true)
+    let before = words.mark();
+    let result = json::parse_array(array, |from, to| {
+        let literal = array.get(from..to).unwrap_or_default();
+        let offset = start + skipped;
+        if literal.contains(&b'\\') || std::str::from_utf8(literal).is_err() {
+            words.changed(offset + from, offset + to, json::decode_string(literal));
+        } else {
+            words.quoted(offset + from, offset + to);
         }
+    });
+    if result == Array::Strings {
+        return Ok(true);
+    }
+    words.rewind(before);
+    match result {
+        Array::Other => Err(ParseErrorKind::NotStrings),
+        _ => Ok(false),
     }
 }
 
 /// `reWhitespace.Split(rest, -1)`; nothing of nothing.
-fn split_blanks(args: &[u8], start: usize, words: &mut Vec<RawWord>) {
+fn split_blanks(args: &[u8], start: usize, words: &mut Words) {
     let mut at = 0;
     while at < args.len() {
         let rest = args.get(at..).unwrap_or_default();
@@ -372,7 +442,7 @@ fn split_blanks(args: &[u8], start: usize, words: &mut Vec<RawWord>) {
             .iter()
             .position(|byte| is_blank(*byte))
             .unwrap_or(rest.len());
-        words.push(RawWord::plain(start + at, start + at + len));
+        words.plain(start + at, start + at + len);
         at += len
             + rest
                 .iter()
@@ -388,37 +458,33 @@ fn pairs(
     start: usize,
     escape: u8,
     instruction: &'static str,
-    words: &mut Vec<RawWord>,
+    words: &mut Words,
 ) -> Result<Shape, ParseErrorKind> {
     let first = words.len();
     // A first word without `=` makes it one pair, a later one is an error.
     let (mut legacy, mut missing) = (false, None);
-    // Ranges count from the start of the logical line, which begins `start` bytes before `args`.
-    let written = |word: &RawWord| args.get(word.start as usize - start..word.end as usize - start);
-    each_word(args, start, escape, |word| {
+    each_word(args, escape, |from, to, valid| {
         if legacy || missing.is_some() {
             return;
         }
-        let equals = match &word.value {
-            Value::Owned(text) => text.find('='),
-            _ => written(&word).and_then(|text| memchr(b'=', text)),
-        };
-        match equals {
+        let written = args.get(from..to).unwrap_or_default();
+        match written.iter().position(|byte| *byte == b'=') {
+            Some(at) if valid => {
+                words.plain(start + from, start + from + at);
+                words.plain(start + from + at + 1, start + to);
+            }
             Some(at) => {
-                let [name, value] = halves(&word, at);
-                words.push(name);
-                words.push(value);
+                let (name, value) = written.split_at_checked(at).unwrap_or_default();
+                for half in [name, value.get(1..).unwrap_or_default()] {
+                    words.changed(start + from, start + to, text::lossy(half).into_owned());
+                }
             }
             None if words.len() == first => legacy = true,
-            None => missing = Some(word),
+            None => missing = Some(text::lossy(written).into_owned()),
         }
     });
     if let Some(word) = missing {
-        let text = match word.value {
-            Value::Owned(text) => text.into(),
-            _ => text::lossy(written(&word).unwrap_or_default()).into_owned(),
-        };
-        return Err(ParseErrorKind::MissingEquals(instruction, text));
+        return Err(ParseErrorKind::MissingEquals(instruction, word));
     }
     if legacy {
         let Some(name) = args.iter().position(|byte| is_blank(*byte)) else {
@@ -429,8 +495,8 @@ fn pairs(
             .skip(name)
             .take_while(|byte| is_blank(**byte))
             .count();
-        words.push(RawWord::plain(start, start + name));
-        words.push(RawWord::plain(start + name + gap, start + args.len()));
+        words.plain(start, start + name);
+        words.plain(start + name + gap, start + args.len());
     }
     Ok(Shape {
         json: false,
@@ -438,26 +504,10 @@ fn pairs(
     })
 }
 
-/// What is before the `=` at `at`, and what is behind it.
-fn halves(word: &RawWord, at: usize) -> [RawWord; 2] {
-    let (from, to) = (word.start as usize, word.end as usize);
-    match &word.value {
-        Value::Owned(text) => {
-            let (name, value) = text.split_at_checked(at).unwrap_or_default();
-            [name, value.get(1..).unwrap_or_default()].map(|half| RawWord {
-                value: Value::Owned(half.into()),
-                ..*word
-            })
-        }
-        _ => [
-            RawWord::plain(from, from + at),
-            RawWord::plain(from + at + 1, to),
-        ],
-    }
-}
-
 /// `parseWords`: words separated by Unicode white space; quotes keep them together and stay, as do escapes.
-fn each_word(args: &[u8], start: usize, escape: u8, mut found: impl FnMut(RawWord)) {
+///
+/// `found` gets the range of each in `args`, and whether that is valid UTF-8.
+fn each_word(args: &[u8], escape: u8, mut found: impl FnMut(usize, usize, bool)) {
     let mut at = 0;
     loop {
         at += text::leading_space(args.get(at..).unwrap_or_default());
@@ -472,15 +522,13 @@ fn each_word(args: &[u8], start: usize, escape: u8, mut found: impl FnMut(RawWor
         loop {
             // Most bytes mean nothing in particular, in quotes and out of them.
             let rest = args.get(at..).unwrap_or_default();
-            let plain = |byte: &u8| {
-                byte.is_ascii_graphic() && !matches!(byte, b'\'' | b'"') && *byte != escape
-            };
-            let skipped = rest.iter().take_while(|byte| plain(byte)).count();
+            let plain = |byte: &&u8| is_plain(**byte);
+            let skipped = rest.iter().take_while(plain).count();
             if skipped > 0 {
                 at += skipped;
                 word_end = at;
             }
-            let (c, width) = decode(args.get(at..).unwrap_or_default());
+            let (c, width) = decode(rest.get(skipped..).unwrap_or_default());
             if width == 0 || (quote.is_none() && c.is_whitespace()) {
                 break;
             }
@@ -507,12 +555,7 @@ fn each_word(args: &[u8], start: usize, escape: u8, mut found: impl FnMut(RawWor
             word_end = at;
         }
         if quoted || word_end > word_start {
-            let mut word = RawWord::plain(start + word_start, start + word_end);
-            if !valid {
-                let text = text::lossy(args.get(word_start..word_end).unwrap_or_default());
-                word.value = Value::Owned(text.into());
-            }
-            found(word);
+            found(word_start, word_end, valid);
         }
     }
 }

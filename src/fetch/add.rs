@@ -68,7 +68,7 @@ impl Builder<'_> {
         for (path, _) in sources.paths() {
             expanded.push(self.expand_in(id, path)?);
         }
-        let destination = self.expand_in(id, sources.destination)?;
+        let destination = self.expand_in(id, sources.destination())?;
         for content in sources.contents.iter().filter(|content| content.expand) {
             self.expand_data(id, &content.data)?;
         }
@@ -147,7 +147,11 @@ impl Builder<'_> {
         let expanded = self.expand_copy(
             id,
             &copy.sources,
-            [copy.chown.as_deref(), copy.chmod.as_deref(), None],
+            [
+                copy.flags().chown.as_ref(),
+                copy.flags().chmod.as_ref(),
+                None,
+            ],
         )?;
         let from = match task
             .sources
@@ -166,7 +170,7 @@ impl Builder<'_> {
                 Classified::Git(_) => return Err(ErrorKind::CopyRemote("git repository")),
                 Classified::Http => return Err(ErrorKind::CopyRemote("URL")),
                 Classified::Path => {
-                    self.check_path(id, source, copy.parents)?;
+                    self.check_path(id, source, copy.flags().parents)?;
                     inputs.push(match from {
                         Some(vertex) => vertex,
                         None => Some(self.build_context()),
@@ -200,9 +204,9 @@ impl Builder<'_> {
         add: &Add<'_>,
     ) -> Result<Vec<Option<Vertex>>, ErrorKind> {
         let flags = [
-            add.chown.as_deref(),
-            add.chmod.as_deref(),
-            add.checksum.as_deref(),
+            add.chown.as_ref(),
+            add.chmod.as_ref(),
+            add.checksum.as_ref(),
         ];
         let Expanded {
             sources,

@@ -275,7 +275,7 @@ impl Builder<'_> {
             self.keep(&text).map_err(within)?;
             let file = Dockerfile::parse(&bytes).map_err(|error| within(error.kind.into()))?;
             let triggered = Rc::new(Triggered {
-                file,
+                file: file.into_owned(),
                 text,
                 base,
                 index,

@@ -155,7 +155,7 @@ fn default_args(options: &Options, target: &str) -> HashMap<String, String> {
 
 /// A plan in the making.
 pub(super) struct Builder<'a> {
-    pub file: &'a Dockerfile,
+    pub file: &'a Dockerfile<'a>,
     pub stages: &'a Stages<'a>,
     pub options: &'a Options,
     pub configs: &'a Configs,
@@ -365,7 +365,7 @@ impl<'a> Builder<'a> {
         let state = self.states.get(target);
         self.plan.target = state
             .and_then(|state| state.stage)
-            .map(|stage| stage.name.clone())
+            .map(|stage| stage.name.clone().into_owned())
             .unwrap_or_default();
         let vertex = state.and_then(|state| state.vertex);
         for kind in self.graph.reachable(vertex) {

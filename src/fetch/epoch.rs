@@ -110,7 +110,7 @@ fn stage_source(builder: &mut Builder<'_>, name: &str) -> Result<(), Error> {
     let fetch = Fetch {
         origin: Origin::Add,
         place: task.site.place(span),
-        stage: stage.name.clone(),
+        stage: stage.name.clone().into_owned(),
         expanded,
         source,
         edit: builder.add_edit(&task, add, 0).map(Edit::Add),
@@ -185,7 +185,7 @@ fn only_source<'a>(
                     Err(error) => return Err(error),
                     Ok(Classified::Path) => return refuse("must ADD an HTTP(S) or git source"),
                 };
-                found = Some((command, add, remote, source));
+                found = Some((command, &**add, remote, source));
             }
             _ => return refuse("can only have ARG and one remote ADD"),
         }

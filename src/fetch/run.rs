@@ -88,25 +88,26 @@ fn command(
 
 /// The step as far as the text alone says it.
 fn step(instruction: Instruction<'_>, run: &Run<'_>, site: &Site<'_>, stage: &str) -> RunStep {
-    let span = |flag: &Option<Box<Given<'_>>>| flag.as_ref().and_then(|flag| site.span(flag.span));
+    let flags = run.flags();
+    let span = |flag: &Option<Given<'_>>| flag.as_ref().and_then(|flag| site.span(flag.span));
     RunStep {
         place: site.place(instruction.span()),
         stage: stage.to_owned(),
         reachable: false,
         flags_at: site.span(instruction.keyword_span()).map(|span| span.end),
-        network: match run.network.as_ref().map(|flag| &*flag.value) {
+        network: match flags.network.as_ref().map(|flag| &*flag.value) {
             Some("none") => Network::None,
             Some("host") => Network::Host,
             _ => Network::Default,
         },
-        network_flag: span(&run.network),
-        insecure: run
+        network_flag: span(&flags.network),
+        insecure: flags
             .security
             .as_ref()
             .is_some_and(|flag| flag.value == "insecure"),
-        security_flag: span(&run.security),
+        security_flag: span(&flags.security),
         mounts: Vec::new(),
-        devices: run.devices.clone(),
+        devices: flags.devices.clone(),
         argv: Vec::new(),
         script: None,
         variables: BTreeMap::new(),
@@ -162,10 +163,9 @@ pub(super) fn list_runs(
                 };
                 let mut found = step(command.instruction, run, &site, &state.display);
                 // What cannot be expanded here is left out; nothing of it is going to run.
-                let parsed = run
-                    .mounts
-                    .iter()
-                    .map(|flag| mount::parse(&flag.value, |word| Ok::<_, String>(word.to_owned())));
+                let parsed = run.flags().mounts.iter().map(|mount| {
+                    mount::parse(&mount.flag.value, |word| Ok::<_, String>(word.to_owned()))
+                });
                 found.mounts = parsed.flatten().collect();
                 if let Ok(parts) = self::command(command.instruction, run, &shell, os) {
                     (found.argv, found.script) = (parts.argv, parts.script);
@@ -191,9 +191,9 @@ impl Builder<'_> {
 
     fn run_step(&mut self, id: StateId, task: &Task<'_>, run: &Run<'_>) -> Result<(), ErrorKind> {
         // Mounts are expanded before anything else happens.
-        let mut mounts = Vec::with_capacity(run.mounts.len());
-        for flag in &run.mounts {
-            mounts.push(mount::parse(&flag.value, |word| {
+        let mut mounts = Vec::with_capacity(run.flags().mounts.len());
+        for given in &run.flags().mounts {
+            mounts.push(mount::parse(&given.flag.value, |word| {
                 self.expand_in(id, word.as_bytes())
             })?);
         }

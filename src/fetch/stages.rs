@@ -11,7 +11,12 @@ use super::{
     state::{Image, Implicit, Site, State, StateId, Step, What},
 };
 use crate::{
-    dockerfile::{Instruction, Span, command::CommandKind, expand::Unset, text},
+    dockerfile::{
+        Instruction, Span,
+        command::{CommandKind, Mount},
+        expand::Unset,
+        text,
+    },
     reference::ImageReference,
 };
 
@@ -70,9 +75,9 @@ impl<'a> Builder<'a> {
             let display = if stage.name.is_empty() {
                 format!("stage-{index}")
             } else {
-                stage.name.clone()
+                stage.name.clone().into_owned()
             };
-            let context = match stage.name.as_str() {
+            let context = match &*stage.name {
                 "" => None,
                 name => self.named_context(name, platform.as_ref()),
             };
@@ -153,7 +158,7 @@ impl<'a> Builder<'a> {
         let refuse = |kind| self.error(site, instruction.span(), kind);
         match kind {
             CommandKind::Copy(copy) => {
-                let Some(from) = &copy.from else {
+                let Some(from) = &copy.flags().from else {
                     return Ok(Vec::new());
                 };
                 let expanded = self.lexer.expand(from.value.as_bytes(), &Unset);
@@ -180,17 +185,17 @@ impl<'a> Builder<'a> {
                 )])
             }
             CommandKind::Run(run) => {
-                let mut sources = Vec::with_capacity(run.mounts.len());
-                for (mount, from) in run.mounts.iter().zip(&run.mount_from) {
+                let mut sources = Vec::with_capacity(run.flags().mounts.len());
+                for Mount { flag, from } in &run.flags().mounts {
                     // A mount without `from` is looked up as scratch, for which a stage may be named.
                     let name = from.as_ref().map_or(SCRATCH, |(name, _)| name);
                     let span = match from {
                         Some((name, end)) => instruction.flag_value_span(
-                            mount.index,
+                            flag.index,
                             end.saturating_sub(name.len()),
                             *end,
                         ),
-                        None => mount.span,
+                        None => flag.span,
                     };
                     let id = self.states.by_name(name);
                     sources.push(

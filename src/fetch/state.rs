@@ -98,7 +98,7 @@ pub(super) enum What<'a> {
 #[derive(Debug)]
 pub(super) struct Triggered {
     /// The trigger as a file of its own.
-    pub file: Dockerfile,
+    pub file: Dockerfile<'static>,
     pub text: String,
     /// The image that carries it.
     pub base: Option<Base>,
@@ -108,7 +108,7 @@ pub(super) struct Triggered {
 
 /// Where an instruction's bytes are in the file.
 pub(super) struct Site<'a> {
-    pub file: &'a Dockerfile,
+    pub file: &'a Dockerfile<'a>,
     pub index: usize,
     pub trigger: Option<&'a Triggered>,
 }
@@ -215,7 +215,7 @@ impl<'a> States<'a> {
         if let Some(stage) = state.stage
             && !stage.name.is_empty()
         {
-            self.by_name.insert(stage.name.clone(), id);
+            self.by_name.insert(stage.name.clone().into_owned(), id);
         }
         self.list.push(state);
         id

@@ -104,7 +104,11 @@ pub async fn fetch(
 }
 
 /// The lines of the operation that uses `source`, which has none of its own: the ADD.
-fn user_of(definition: &Definition, source: &Digest, filename: &str) -> Option<(u32, u32)> {
+pub(super) fn user_of(
+    definition: &Definition,
+    source: &Digest,
+    filename: &str,
+) -> Option<(u32, u32)> {
     let map = definition.source.as_ref()?;
     let id = source.to_string();
     let lines = |id: &str| {

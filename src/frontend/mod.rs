@@ -15,6 +15,7 @@ mod failure;
 mod gate;
 mod nested;
 mod options;
+mod replay;
 mod requests;
 mod source;
 
@@ -219,6 +220,8 @@ async fn build(
         stock: &stock,
     };
     let imports: Vec<CacheOptionsEntry> = imports.into_iter().map(cache_entry).collect();
+    let record = options.record().map_err(option_failure)?;
+    let steps = replay::Steps::new(client, &build, &resolver, &options, &session.id)?;
     let groups = groups(&outcome.platforms);
     let mut results = Vec::new();
     for group in &groups {
@@ -247,6 +250,31 @@ async fn build(
         let failed = downloads::fetch(client, &result, &sources.filename, &first.rewritten).await?;
         if !failed.is_empty() {
             return Err(Failure::Findings(failed));
+        }
+        if let Some(steps) = &steps {
+            if let Some(which) = record {
+                result = steps
+                    .record(which, result, &mut expected, first)
+                    .await?
+                    .map_err(Failure::Findings)?;
+            } else {
+                let refused = steps.replay(&mut result, &mut expected, first).await?;
+                if !refused.is_empty() {
+                    return Err(Failure::Findings(refused));
+                }
+                // The launchers' mounts came in after the first look.
+                let escaped = gate::check(
+                    &result,
+                    &expected,
+                    &sources.filename,
+                    &first.rewritten,
+                    &settings.policy,
+                    now,
+                );
+                if !escaped.is_empty() {
+                    return Err(Failure::Findings(escaped));
+                }
+            }
         }
         results.push(
             nested::with_own_file(client, result, &sources, &first.rewritten, &imports).await?,

@@ -32,6 +32,15 @@ impl CacheImport {
     }
 }
 
+/// Which steps are recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Record {
+    /// Those that the lock has no recording of.
+    Missing,
+    /// All.
+    All,
+}
+
 /// An option that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the build option {name} cannot be read: {cause}")]
@@ -150,6 +159,22 @@ impl Options {
             Some(other) => Err(OptionError {
                 name: "build-arg:VERIFIED_LOCKED".into(),
                 cause: format!("{other:?} is neither 1, true, 0 nor false"),
+            }),
+        }
+    }
+
+    /// Whether steps are to be recorded, by `--build-arg VERIFIED_RECORD=missing` (or `all`), and which.
+    ///
+    /// # Errors
+    /// Another value.
+    pub fn record(&self) -> Result<Option<Record>, OptionError> {
+        match self.get("build-arg:VERIFIED_RECORD") {
+            None | Some("") => Ok(None),
+            Some("missing") => Ok(Some(Record::Missing)),
+            Some("all") => Ok(Some(Record::All)),
+            Some(other) => Err(OptionError {
+                name: "build-arg:VERIFIED_RECORD".into(),
+                cause: format!("{other:?} is neither `missing` nor `all`"),
             }),
         }
     }

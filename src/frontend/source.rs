@@ -115,33 +115,39 @@ pub async fn load(
     }
     // The lock and its evidence can be large, and change seldom: they are compared, and not sent in each build.
     let large = [lock.clone(), evidence.clone()];
-    let (folder, side) = tokio::join!(
-        open(client, &place, &wanted, &filename, Transfer::Always),
-        open(client, &place, &large, &lock, Transfer::Changed),
+    // BuildKit transfers a folder when it is first read from: the reads are what goes on at the same time.
+    let (files, side) = tokio::join!(
+        async {
+            let Opened { folder, loader } =
+                open(client, &place, &wanted, &filename, Transfer::Always).await?;
+            let (dockerfile, ignore) = tokio::try_join!(
+                read(client, &folder, &filename, MAX_DOCKERFILE),
+                read(client, &folder, &ignore_name, MAX_SETTINGS),
+            )?;
+            Ok::<_, Failure>((folder, loader, dockerfile, ignore))
+        },
+        async {
+            let folder = open(client, &place, &large, &lock, Transfer::Changed)
+                .await?
+                .folder;
+            tokio::try_join!(
+                read(client, &folder, &lock, MAX_LOCK),
+                read(client, &folder, &evidence, MAX_LOCK),
+            )
+        },
     );
-    let (Opened { folder, loader }, side) = (folder?, side?.folder);
-    let dockerfile = match read(client, &folder, &filename, MAX_DOCKERFILE).await {
-        Ok(Some(bytes)) => bytes,
-        Ok(None) => {
-            let fallback = if is_default {
-                read(client, &folder, &lower, MAX_DOCKERFILE).await?
-            } else {
-                None
-            };
-            fallback.ok_or_else(|| {
-                let message = format!(
-                    "failed to read dockerfile: open {filename}: no such file or directory"
-                );
-                Failure::Status(Status::new(message))
-            })?
-        }
-        Err(error) => return Err(error),
+    let ((folder, loader, dockerfile, ignore), side) = (files?, side?);
+    let dockerfile = match dockerfile {
+        Some(bytes) => bytes,
+        None if is_default => read(client, &folder, &lower, MAX_DOCKERFILE)
+            .await?
+            .ok_or_else(|| missing(&filename))?,
+        None => return Err(missing(&filename)),
     };
-    let ignore = read(client, &folder, &ignore_name, MAX_SETTINGS).await?;
 
     let mut project = BTreeMap::new();
-    for (name, path, limit) in [("lock", &lock, MAX_LOCK), ("evidence", &evidence, MAX_LOCK)] {
-        if let Some(bytes) = read(client, &side, path, limit).await? {
+    for (name, bytes) in [("lock", side.0), ("evidence", side.1)] {
+        if let Some(bytes) = bytes {
             project.insert(name.to_owned(), bytes);
         }
     }
@@ -220,6 +226,12 @@ pub async fn load(
         context: remote.or(context_input),
         loader,
     })
+}
+
+fn missing(filename: &str) -> Failure {
+    Failure::Status(Status::new(format!(
+        "failed to read dockerfile: open {filename}: no such file or directory"
+    )))
 }
 
 /// Whether reading a Dockerfile out of this graph, which comes before anything can be judged, runs and fetches nothing:

@@ -77,22 +77,10 @@ enum Content {
         subject: Digest,
         bundle: String,
     },
-    Openpgp {
-        subject: Digest,
-        signature: String,
-    },
-    Minisign {
-        subject: Digest,
-        signature: String,
-    },
-    Signify {
-        subject: Digest,
-        signature: String,
-    },
-    Ssh {
-        subject: Digest,
-        signature: String,
-    },
+    Openpgp(Signature),
+    Minisign(Signature),
+    Signify(Signature),
+    Ssh(Signature),
     Notation {
         subject: Digest,
         #[serde(rename = "media-type")]
@@ -109,6 +97,23 @@ enum Content {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         commit: Option<String>,
     },
+}
+
+/// A signature that is one file.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Signature {
+    subject: Digest,
+    signature: String,
+}
+
+impl Signature {
+    fn new(subject: Digest, bytes: &[u8]) -> Self {
+        Self {
+            subject,
+            signature: Base64::encode_string(bytes),
+        }
+    }
 }
 
 impl Item {
@@ -257,22 +262,10 @@ impl Content {
                 subject,
                 bundle: Base64::encode_string(bytes),
             },
-            Proof::OpenPgp(bytes) => Self::Openpgp {
-                subject,
-                signature: Base64::encode_string(bytes),
-            },
-            Proof::Minisign(bytes) => Self::Minisign {
-                subject,
-                signature: Base64::encode_string(bytes),
-            },
-            Proof::Signify(bytes) => Self::Signify {
-                subject,
-                signature: Base64::encode_string(bytes),
-            },
-            Proof::Ssh(bytes) => Self::Ssh {
-                subject,
-                signature: Base64::encode_string(bytes),
-            },
+            Proof::OpenPgp(bytes) => Self::Openpgp(Signature::new(subject, bytes)),
+            Proof::Minisign(bytes) => Self::Minisign(Signature::new(subject, bytes)),
+            Proof::Signify(bytes) => Self::Signify(Signature::new(subject, bytes)),
+            Proof::Ssh(bytes) => Self::Ssh(Signature::new(subject, bytes)),
             Proof::Notation(proof) => {
                 let (media_type, envelope) = proof.parts();
                 Self::Notation {
@@ -346,19 +339,19 @@ impl Content {
                 subject,
                 Proof::Bundle(decode("bundle", &bundle, bundle::MAX_BUNDLE)?),
             ),
-            Self::Openpgp { subject, signature } => (
+            Self::Openpgp(Signature { subject, signature }) => (
                 subject,
                 Proof::OpenPgp(decode("signature", &signature, openpgp::MAX_PROOF)?),
             ),
-            Self::Minisign { subject, signature } => (
+            Self::Minisign(Signature { subject, signature }) => (
                 subject,
                 Proof::Minisign(decode("signature", &signature, minisign::MAX_PROOF)?),
             ),
-            Self::Signify { subject, signature } => (
+            Self::Signify(Signature { subject, signature }) => (
                 subject,
                 Proof::Signify(decode("signature", &signature, signify::MAX_PROOF)?),
             ),
-            Self::Ssh { subject, signature } => (
+            Self::Ssh(Signature { subject, signature }) => (
                 subject,
                 Proof::Ssh(decode("signature", &signature, ssh::MAX_PROOF)?),
             ),

@@ -13,10 +13,7 @@
 //! A lock is never trusted for its word: it says which digest to use, and each digest is judged again, by the policy and
 //! [`Evidence`] of the moment. `verified-by` and `evidence` are for readers. The form is described in `docs/lock.md`.
 
-use std::{
-    collections::BTreeMap,
-    fmt::{self, Write as _},
-};
+use std::{collections::BTreeMap, fmt};
 
 use crate::{
     digest::Digest,
@@ -25,13 +22,17 @@ use crate::{
         url,
     },
     reference::ImageReference,
+    replay::{self, record::Recording},
 };
 
 mod atomic;
+mod edit;
+mod entry;
 mod evidence;
 
 pub use crate::policy::strict::FileError as LockError;
 pub use atomic::write_atomic;
+pub use entry::{Entry, Key};
 pub use evidence::{Evidence, Item};
 
 /// Longest git ref or platform, in bytes.
@@ -42,7 +43,29 @@ const MAX_NAME: usize = 1024;
 pub struct Lock {
     images: BTreeMap<(ImageReference, Option<String>), Locked>,
     http: BTreeMap<String, Locked>,
-    git: BTreeMap<(String, String), String>,
+    git: BTreeMap<(String, String), LockedCommit>,
+    runs: BTreeMap<Digest, Recording>,
+}
+
+/// What a git reference is fixed to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LockedCommit {
+    /// The full commit to use.
+    pub commit: String,
+    /// As in [`Locked`].
+    pub verified_by: Vec<String>,
+    /// As in [`Locked`].
+    pub evidence: Vec<Digest>,
+}
+
+impl From<String> for LockedCommit {
+    fn from(commit: String) -> Self {
+        Self {
+            commit,
+            verified_by: Vec::new(),
+            evidence: Vec::new(),
+        }
+    }
 }
 
 /// What an image or file is fixed to.
@@ -75,7 +98,7 @@ impl Lock {
         let source = Source::new(bytes, file)?;
         let document = source.document("lock")?;
         let top = Table::top(&source, document.as_table());
-        top.only(&["version", "image", "http", "git"], &[])?;
+        top.only(&["version", "image", "http", "git", "run"], &[])?;
         let mut lock = Self::default();
         for table in top.tables("image")? {
             table.only(
@@ -109,11 +132,16 @@ impl Lock {
             }
         }
         for table in top.tables("git")? {
-            table.only(&["remote", "ref", "commit"], &[])?;
+            table.only(&["remote", "ref", "commit", "verified-by", "evidence"], &[])?;
             let (remote, span) = normal(&table, "remote", url::git)?;
-            let reference = table
-                .required_string("ref", "it says which branch, tag or commit was asked for")?;
-            let reference = name(&table, &reference, "ref")?;
+            let reference = table.required_string(
+                "ref",
+                "it says which branch, tag or commit was asked for; nothing (\"\") is the default branch",
+            )?;
+            let reference = match reference.value {
+                "" => String::new(),
+                _ => name(&table, &reference, "ref")?,
+            };
             let commit = table.required_string("commit", "it says which commit to use")?;
             if !is_commit(commit.value) {
                 return Err(table.error(
@@ -121,15 +149,30 @@ impl Lock {
                     "`commit` is 40 or 64 digits 0-9 and a-f".to_owned(),
                 ));
             }
-            if lock
-                .git
-                .insert((remote, reference), commit.value.to_owned())
-                .is_some()
-            {
+            let mut locked = LockedCommit::from(commit.value.to_owned());
+            (locked.verified_by, locked.evidence) = grounds(&table)?;
+            if lock.git.insert((remote, reference), locked).is_some() {
                 return Err(twice(&table, span));
             }
         }
+        lock.runs = replay::lock::read(&top)?;
         Ok(lock)
+    }
+
+    /// What the step `step` was given when it was recorded.
+    #[must_use]
+    pub fn run(&self, step: &Digest) -> Option<&Recording> {
+        self.runs.get(step)
+    }
+
+    /// All that steps were given.
+    pub fn runs(&self) -> impl Iterator<Item = &Recording> {
+        self.runs.values()
+    }
+
+    /// Fixes what a step is given, and gives what it was given before.
+    pub fn set_run(&mut self, recording: Recording) -> Option<Recording> {
+        self.runs.insert(recording.step.clone(), recording)
     }
 
     /// What `reference` is fixed to, for `platform` (`linux/amd64`, `linux/arm/v7`) if the lock tells platforms apart.
@@ -154,7 +197,94 @@ impl Lock {
     #[must_use]
     pub fn git(&self, remote: &str, reference: &str) -> Option<&str> {
         let key = (url::git(remote).ok()?, reference.to_owned());
-        self.git.get(&key).map(String::as_str)
+        self.git.get(&key).map(|locked| locked.commit.as_str())
+    }
+
+    /// Everything in it: what, fixed to what.
+    pub fn entries(&self) -> impl Iterator<Item = (Key, Entry)> {
+        let images = self.images.iter().map(|((reference, platform), locked)| {
+            let key = Key::Image(reference.clone(), platform.clone());
+            (key, Entry::from(locked))
+        });
+        let http = self.http.iter();
+        let http = http.map(|(url, locked)| (Key::Http(url.clone()), Entry::from(locked)));
+        let git = self.git.iter().map(|((remote, reference), locked)| {
+            let key = Key::Git(remote.clone(), reference.clone());
+            (key, Entry::from(locked))
+        });
+        images.chain(http).chain(git)
+    }
+
+    /// What `key` is fixed to.
+    #[must_use]
+    pub fn get(&self, key: &Key) -> Option<Entry> {
+        match key {
+            Key::Image(reference, platform) => {
+                let key = (reference.clone(), platform.clone());
+                self.images.get(&key).map(Entry::from)
+            }
+            Key::Http(url) => self.http.get(url).map(Entry::from),
+            Key::Git(remote, reference) => {
+                let key = (remote.clone(), reference.clone());
+                self.git.get(&key).map(Entry::from)
+            }
+        }
+    }
+
+    /// Takes `key` out.
+    pub fn remove(&mut self, key: &Key) {
+        match key {
+            Key::Image(reference, platform) => {
+                self.images.remove(&(reference.clone(), platform.clone()));
+            }
+            Key::Http(url) => {
+                self.http.remove(url);
+            }
+            Key::Git(remote, reference) => {
+                self.git.remove(&(remote.clone(), reference.clone()));
+            }
+        }
+    }
+
+    /// Fixes `key` as `entry` says.
+    ///
+    /// # Errors
+    /// A sentence: the pin is none, or of another kind than the key.
+    pub fn set(&mut self, key: Key, entry: Entry) -> Result<(), String> {
+        let Entry {
+            pin,
+            mut verified_by,
+            mut evidence,
+        } = entry;
+        verified_by.sort();
+        verified_by.dedup();
+        evidence.sort();
+        evidence.dedup();
+        let locked = |pin: &str| -> Result<Locked, String> {
+            Ok(Locked {
+                digest: pin.parse().map_err(|error| format!("{pin}: {error}"))?,
+                verified_by: verified_by.clone(),
+                evidence: evidence.clone(),
+            })
+        };
+        match key {
+            Key::Image(reference, platform) => {
+                self.images.insert((reference, platform), locked(&pin)?);
+            }
+            Key::Http(url) => {
+                self.http.insert(url, locked(&pin)?);
+            }
+            Key::Git(..) if !is_commit(&pin) => return Err(format!("{pin} is no full commit")),
+            Key::Git(remote, reference) => {
+                let locked = LockedCommit {
+                    commit: pin,
+                    verified_by,
+                    evidence,
+                };
+                self.git.insert((remote, reference), locked);
+            }
+        }
+        Ok(())
     }
 
     /// Fixes `reference`, for one platform where platforms differ, and gives what it was fixed to before.
@@ -194,7 +324,8 @@ impl Lock {
         commit: &str,
     ) -> Result<Option<String>, url::UrlError> {
         let key = (url::git(remote)?, reference.to_owned());
-        Ok(self.git.insert(key, commit.to_owned()))
+        let before = self.git.insert(key, commit.to_owned().into());
+        Ok(before.map(|locked| locked.commit))
     }
 }
 
@@ -205,48 +336,16 @@ impl Locked {
         self.evidence.sort();
         self.evidence.dedup();
     }
-
-    fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "digest = \"{}\"", self.digest)?;
-        if !self.verified_by.is_empty() {
-            let names: toml_edit::Array = self.verified_by.iter().collect();
-            writeln!(f, "verified-by = {names}")?;
-        }
-        if !self.evidence.is_empty() {
-            f.write_str("evidence = [\n")?;
-            for id in &self.evidence {
-                writeln!(f, "    \"{id}\",")?;
-            }
-            f.write_str("]\n")?;
-        }
-        Ok(())
-    }
 }
 
 impl fmt::Display for Lock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let quoted = |text: &str| toml_edit::Value::from(text).to_string();
-        f.write_str("# Written by `verified-dockerfile lock`, for review: what each fetch is fixed to.\nversion = 1\n")?;
-        for ((reference, platform), locked) in &self.images {
-            writeln!(f, "\n[[image]]\nreference = \"{reference}\"")?;
-            if let Some(platform) = platform {
-                writeln!(f, "platform = {}", quoted(platform))?;
-            }
-            locked.write(f)?;
+        f.write_str(edit::HEAD)?;
+        for (key, entry) in self.entries() {
+            write!(f, "\n{}", edit::block(&key, &entry))?;
         }
-        for (url, locked) in &self.http {
-            writeln!(f, "\n[[http]]\nurl = {}", quoted(url))?;
-            locked.write(f)?;
-        }
-        for ((remote, reference), commit) in &self.git {
-            f.write_char('\n')?;
-            writeln!(
-                f,
-                "[[git]]\nremote = {}\nref = {}",
-                quoted(remote),
-                quoted(reference)
-            )?;
-            writeln!(f, "commit = {}", quoted(commit))?;
+        for recording in self.runs.values() {
+            replay::lock::write(recording, f)?;
         }
         Ok(())
     }
@@ -285,14 +384,22 @@ fn normal(
 fn locked(table: &Table<'_>) -> Result<Locked, FileError> {
     let text = table.required_string("digest", "it says what to use")?;
     let mut locked = Locked::from(digest(table, &text, "digest")?);
+    (locked.verified_by, locked.evidence) = grounds(table)?;
+    Ok(locked)
+}
+
+/// `verified-by` and `evidence`, sorted.
+fn grounds(table: &Table<'_>) -> Result<(Vec<String>, Vec<Digest>), FileError> {
+    let (mut verified_by, mut evidence) = (Vec::new(), Vec::new());
     for text in table.strings("verified-by")?.unwrap_or_default() {
-        locked.verified_by.push(name(table, &text, "verified-by")?);
+        verified_by.push(name(table, &text, "verified-by")?);
     }
     for text in table.strings("evidence")?.unwrap_or_default() {
-        locked.evidence.push(digest(table, &text, "evidence")?);
+        evidence.push(digest(table, &text, "evidence")?);
     }
-    locked.sort();
-    Ok(locked)
+    verified_by.sort();
+    evidence.sort();
+    Ok((verified_by, evidence))
 }
 
 fn digest(table: &Table<'_>, text: &Spanned<&str>, key: &str) -> Result<Digest, FileError> {

@@ -7,12 +7,13 @@ use jiff::Timestamp;
 
 use super::{
     AT_ONCE, Build, Memory, known_digest, place,
-    prove::{At, prove},
+    prove::{At, Proven, prove},
     subject,
 };
 use crate::{
     digest::Digest,
     fetch::{Fetch, GitSource, MountKind, Network, Origin, Plan, Platform, RunStep, Source},
+    lock::Item,
     policy::{Pin, Policy, Replaced, RunNeeds, Subject, Verdict},
     reference::ImageReference,
     report::{Finding, Kind},
@@ -42,6 +43,8 @@ pub struct Judged {
     pub image: Option<ImageReference>,
     /// Why there is no pin or no verdict: kind, cause, next step.
     pub problem: Option<(Kind, String, String)>,
+    /// The proofs that were fetched for it, needed or not.
+    pub found: Vec<Item>,
 }
 
 impl Judged {
@@ -51,6 +54,7 @@ impl Judged {
             verdict: None,
             image: None,
             problem: Some((kind, cause.into(), next.into())),
+            found: Vec::new(),
         }
     }
 
@@ -229,12 +233,17 @@ pub(super) async fn known_image<R: Resolve>(
         reference,
         digest: &digest,
     };
-    let (verdict, problem) = prove(build, resolver, &subject, &pin, at).await;
+    let Proven {
+        verdict,
+        problem,
+        found,
+    } = prove(build, resolver, &subject, &pin, at).await;
     Judged {
         pin: Some((pin, source)),
         verdict: Some(verdict),
         image: Some(reference.clone()),
         problem,
+        found,
     }
 }
 
@@ -332,12 +341,17 @@ async fn file<R: Resolve>(
         url,
         digest: &digest,
     };
-    let (verdict, problem) = prove(build, resolver, &subject, &pin, at).await;
+    let Proven {
+        verdict,
+        problem,
+        found,
+    } = prove(build, resolver, &subject, &pin, at).await;
     Judged {
         pin: Some((pin, source)),
         verdict: Some(verdict),
         image: None,
         problem,
+        found,
     }
 }
 
@@ -407,12 +421,17 @@ async fn git<R: Resolve>(
         source,
         commit: &commit,
     };
-    let (verdict, problem) = prove(build, resolver, &subject, &pin, at).await;
+    let Proven {
+        verdict,
+        problem,
+        found,
+    } = prove(build, resolver, &subject, &pin, at).await;
     Judged {
         pin: Some((pin, from)),
         verdict: Some(verdict),
         image: None,
         problem,
+        found,
     }
 }
 
@@ -485,6 +504,7 @@ fn stand_in(build: &Build<'_>, fetch: &Fetch, replaced: Replaced) -> Judged {
         verdict: Some(verdict),
         image: None,
         problem: None,
+        found: Vec::new(),
     }
 }
 
@@ -516,6 +536,7 @@ fn layout(build: &Build<'_>, value: &str) -> Judged {
         verdict: Some(verdict),
         image: None,
         problem: None,
+        found: Vec::new(),
     }
 }
 
@@ -546,6 +567,7 @@ fn unasked(build: &Build<'_>, subject: &Subject) -> Judged {
         verdict,
         image: None,
         problem: None,
+        found: Vec::new(),
     }
 }
 

@@ -57,7 +57,7 @@ pub struct Build<'a> {
     /// The Dockerfile, as it came.
     pub bytes: &'a [u8],
     /// The same, read.
-    pub dockerfile: &'a Dockerfile,
+    pub dockerfile: &'a Dockerfile<'a>,
     /// `--target`.
     pub target: Option<&'a str>,
     /// The platforms to build for.

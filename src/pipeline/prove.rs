@@ -6,7 +6,7 @@ use super::Build;
 use crate::{
     digest::Digest,
     fetch::GitSource,
-    lock::Evidence,
+    lock::{Evidence, Item},
     policy::{Pin, Subject, Verdict, Wanted, commit_subject},
     reference::ImageReference,
     report::Kind,
@@ -36,13 +36,47 @@ pub(super) enum At<'a> {
 
 type Problem = (Kind, String, String);
 
-/// The verdict, with all proofs that can be had; and why one cannot, if that may be the reason for a refusal.
+/// What came of it.
+pub(super) struct Proven {
+    /// With all proofs that can be had.
+    pub verdict: Verdict,
+    /// Why one cannot be had, if that may be the reason for a refusal.
+    pub problem: Option<Problem>,
+    /// The proofs that were fetched, for whoever keeps them.
+    pub found: Vec<Item>,
+}
+
+/// Judges, with all proofs that can be had.
 pub(super) async fn prove<R: Resolve>(
     build: &Build<'_>,
     resolver: &R,
     subject: &Subject,
     pin: &Pin,
     at: At<'_>,
+) -> Proven {
+    let mut evidence = build.evidence.clone();
+    let mut found = Vec::new();
+    let (verdict, problem) =
+        judged(build, resolver, subject, pin, at, &mut evidence, &mut found).await;
+    Proven {
+        verdict,
+        problem,
+        found: evidence
+            .iter()
+            .filter(|item| found.contains(item.id()))
+            .cloned()
+            .collect(),
+    }
+}
+
+async fn judged<R: Resolve>(
+    build: &Build<'_>,
+    resolver: &R,
+    subject: &Subject,
+    pin: &Pin,
+    at: At<'_>,
+    evidence: &mut Evidence,
+    fetched: &mut Vec<Digest>,
 ) -> (Verdict, Option<Problem>) {
     let judge = |evidence: &Evidence| build.policy.judge(subject, pin, evidence, build.now);
     let verdict = judge(build.evidence);
@@ -51,7 +85,6 @@ pub(super) async fn prove<R: Resolve>(
         return (verdict, None);
     }
     // What is in the file may convince one layer, and what is found another.
-    let mut evidence = build.evidence.clone();
     let (mut verdict, mut problem) = (verdict, None);
     // What a cache has may be from before the image was signed.
     let attempts: &[bool] = match (build.locked, wanted.contains(&Wanted::Registry)) {
@@ -70,7 +103,7 @@ pub(super) async fn prove<R: Resolve>(
         match found {
             Ok(found) => {
                 for (subject, proof) in found.into_iter().flatten() {
-                    evidence.insert(subject, proof);
+                    fetched.push(evidence.insert(subject, proof));
                 }
             }
             Err(ResolveError::Offline) => break,
@@ -79,13 +112,13 @@ pub(super) async fn prove<R: Resolve>(
                 problem = Some((Kind::Unverified, cause, next));
             }
         }
-        verdict = judge(&evidence);
+        verdict = judge(evidence);
         if !verdict.is_refused() {
             return (verdict, None);
         }
     }
     if let At::File { url, digest } = at {
-        let open = build.policy.unchecked(subject, pin, &evidence, build.now);
+        let open = build.policy.unchecked(subject, pin, evidence, build.now);
         if !open.is_empty() {
             match resolver.over_bytes(url, digest, &open, build.now).await {
                 Ok(outcomes) => {
@@ -93,7 +126,7 @@ pub(super) async fn prove<R: Resolve>(
                         evidence.note(check.item.id().clone(), check.key.id(), outcome);
                     }
                     problem = None;
-                    verdict = judge(&evidence);
+                    verdict = judge(evidence);
                 }
                 Err(ResolveError::Offline) => problem = Some(not_here()),
                 Err(ResolveError::Failed { cause, next }) => {
@@ -106,12 +139,12 @@ pub(super) async fn prove<R: Resolve>(
     if let At::File { url, digest } = at
         && build
             .policy
-            .needs_digests(subject, pin, &evidence, build.now)
+            .needs_digests(subject, pin, evidence, build.now)
     {
         match resolver.digests(url, digest).await {
             Ok(others) => {
                 evidence.note_digests(digest.clone(), others);
-                verdict = judge(&evidence);
+                verdict = judge(evidence);
             }
             Err(ResolveError::Offline) => problem = Some(not_here()),
             Err(ResolveError::Failed { cause, next }) => {

@@ -53,7 +53,8 @@ const KINDS: &[Kind] = &[
         what: "give the issuer of the identity, as its URL",
         file: "trusted-root",
         limit: sigstore::MAX_ROOTS,
-        inline: |_| false,
+        // The one instance besides the public one that everybody knows.
+        inline: |text| text == Written::GITHUB,
         members: &["identity", "trusted-root", "builder", "source", "ref"],
         written: |table, file| {
             let issuer = table.required_string("issuer", "")?;

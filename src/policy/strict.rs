@@ -336,6 +336,29 @@ impl<'a> Table<'a> {
         }
     }
 
+    /// The tables in braces in the list `key`, in its order.
+    pub fn inline_tables(&self, key: &str) -> Result<Vec<Table<'a>>, FileError> {
+        let Some(array) = self.value(key, "a list of tables in braces", Value::as_array)? else {
+            return Ok(Vec::new());
+        };
+        let tables = array.value.iter().map(|value| {
+            let span = value.span().unwrap_or_else(|| array.span.clone());
+            match value.as_inline_table() {
+                Some(table) => Ok(Table {
+                    source: self.source,
+                    table,
+                    name: format!("`{key}`"),
+                    span,
+                }),
+                None => Err(self.error(
+                    span,
+                    format!("`{key}` {} is a list of tables in braces", self.place()),
+                )),
+            }
+        });
+        tables.collect()
+    }
+
     /// The tables `[key.NAME]`, by name, in the order of the file.
     pub fn named_tables(&self, key: &str) -> Result<Vec<(String, Table<'a>)>, FileError> {
         let Some(item) = self.table.get(key) else {

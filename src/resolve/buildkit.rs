@@ -449,6 +449,8 @@ impl Resolve for BuildKit<'_> {
         let name = format!("[verified] read tag and commit of {}", source.remote);
         let words = [
             "git-objects",
+            // A reference may begin with a dash.
+            "--",
             "/in",
             commit,
             &source.reference,

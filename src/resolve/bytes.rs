@@ -16,7 +16,7 @@ use crate::{
     digest::Digest,
     lock::Evidence,
     policy::Unchecked,
-    verify::{self, Artifact, Signer, TrustedKey, Written},
+    verify::{self, Artifact, Content, Proof, Signer, TrustedKey, Written},
 };
 
 /// Largest request or answer, in bytes.
@@ -100,6 +100,42 @@ impl Request {
     }
 }
 
+fn one(
+    content: &dyn Content,
+    digest: &Digest,
+    proof: &Proof,
+    key: TrustedKey,
+    at: Timestamp,
+) -> Result<Signer, String> {
+    let artifact = Artifact::File {
+        digest,
+        content: Some(content),
+    };
+    verify::verify(&artifact, proof, &[key], at)
+        .map(|(_, signer)| signer)
+        .map_err(|failure| failure.to_string())
+}
+
+/// Checks them here, where the file is `content`: what came of each, in their order.
+#[must_use]
+pub fn check(
+    content: &dyn Content,
+    digest: &Digest,
+    checks: &[Unchecked],
+    now: Timestamp,
+) -> Vec<Result<Signer, String>> {
+    checks
+        .iter()
+        .map(|check| {
+            let key = TrustedKey {
+                name: "key".to_owned(),
+                key: check.key.read()?,
+            };
+            one(content, digest, check.item.proof(), key, end_of_day(now))
+        })
+        .collect()
+}
+
 fn end_of_day(now: Timestamp) -> Timestamp {
     now.to_zoned(TimeZone::UTC).end_of_day().map_or_else(
         |_| now.saturating_add(24.hours()).unwrap_or(now),
@@ -120,10 +156,6 @@ pub fn run(file: &Path, request: &Path, out: &Path) -> io::Result<()> {
     let evidence = Evidence::parse(request.evidence.as_bytes(), "the request")
         .map_err(|error| io::Error::other(error.to_string()))?;
     let content = file.to_path_buf();
-    let artifact = Artifact::File {
-        digest: &request.digest,
-        content: Some(&content),
-    };
     let outcomes: Vec<Outcome> = request
         .checks
         .iter()
@@ -134,9 +166,7 @@ pub fn run(file: &Path, request: &Path, out: &Path) -> io::Result<()> {
                 name: "key".to_owned(),
                 key: check.key.read()?,
             };
-            verify::verify(&artifact, item.proof(), &[key], request.at)
-                .map(|(_, signer)| signer)
-                .map_err(|failure| failure.to_string())
+            one(&content, &request.digest, item.proof(), key, request.at)
         })
         .map(|outcome: Result<Signer, String>| match outcome {
             Ok(Signer { who, signed: at }) => Outcome::Signed { who, at },

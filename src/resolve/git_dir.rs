@@ -61,7 +61,8 @@ pub fn read(bytes: &[u8]) -> Result<Result<Objects, String>, String> {
     }
 }
 
-fn objects(git: &Path, commit: &str, reference: &str) -> io::Result<Objects> {
+/// The commit `commit` and the tags from `reference` to it, out of the git folder `git`.
+pub(super) fn objects(git: &Path, commit: &str, reference: &str) -> io::Result<Objects> {
     let mut found = Objects::default();
     let name = reference.strip_prefix("refs/tags/").unwrap_or(reference);
     let mut next = tag_target(git, name)?;
@@ -262,4 +263,210 @@ fn packed(pack: &Path, offset: u64) -> io::Result<(String, Vec<u8>)> {
         return Err(malformed());
     }
     Ok((kind.to_owned(), data))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use flate2::{Compression, write::ZlibEncoder};
+
+    use super::*;
+
+    const COMMIT: &str = "84305e30fa9bd428ce48c8c2ef5753db0ab7fb4b";
+    const TREE: &str = "693a3de402bb23897ed5c931273e53c78eff0495";
+
+    /// The packed repository of `testdata/git-packed`, below a folder that goes away with it.
+    struct Repository(PathBuf);
+
+    impl Drop for Repository {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    impl Repository {
+        fn new(name: &str) -> Self {
+            let name = format!("verified-git-dir-{name}-{}", std::process::id());
+            let made = Self(std::env::temp_dir().join(name));
+            let _ = fs::remove_dir_all(&made.0);
+            made.put("packed-refs", testdata("git-packed/packed-refs"));
+            for end in ["idx", "pack"] {
+                let bytes = testdata(&format!("git-packed/objects/packed.{end}"));
+                made.put(&format!("objects/pack/pack-1.{end}"), bytes);
+            }
+            made
+        }
+
+        fn put(&self, path: &str, bytes: Vec<u8>) {
+            let path = self.0.join(".git").join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, bytes).unwrap();
+        }
+
+        fn edit(&self, path: &str, edit: impl FnOnce(&mut Vec<u8>)) {
+            let mut bytes = fs::read(self.0.join(".git").join(path)).unwrap();
+            edit(&mut bytes);
+            self.put(path, bytes);
+        }
+
+        fn loose(&self, id: &str, object: &[u8]) {
+            let mut zlib = ZlibEncoder::new(Vec::new(), Compression::fast());
+            zlib.write_all(object).unwrap();
+            let path = format!("objects/{}/{}", &id[..2], &id[2..]);
+            self.put(&path, zlib.finish().unwrap());
+        }
+
+        /// What the step would find, through the file that it writes.
+        fn read(&self, commit: &str, reference: &str) -> Result<Objects, String> {
+            let out = self.0.join("answer");
+            run(&self.0, commit, reference, &out).unwrap();
+            super::read(&fs::read(out).unwrap()).unwrap()
+        }
+    }
+
+    fn testdata(path: &str) -> Vec<u8> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata");
+        fs::read(folder.join(path)).unwrap()
+    }
+
+    fn object(name: &str) -> Vec<u8> {
+        testdata(&format!("proofs/git/{name}"))
+    }
+
+    /// Where the commit is in the pack: after its header.
+    const AT: usize = 12;
+
+    #[test]
+    fn packed_objects_are_read_through_their_refs() {
+        let repository = Repository::new("packed");
+        let commit = Some(object("sha1.commit"));
+        let (v1, outer) = (object("sha1.tag"), object("outer.tag"));
+        for (reference, tags) in [
+            ("v1", vec![v1.clone()]),
+            ("refs/tags/v1", vec![v1.clone()]),
+            ("outer", vec![outer, v1]),
+            ("refs/heads/main", vec![]),
+            ("main", vec![]),
+            (COMMIT, vec![]),
+            ("-v1", vec![]),
+            ("", vec![]),
+            // Out of the folder of tags, and back in again.
+            ("../heads/main", vec![]),
+            ("x/../v1", vec![]),
+            ("./v1", vec![]),
+            ("/refs/tags/v1", vec![]),
+            ("v1/", vec![]),
+        ] {
+            let found = repository.read(COMMIT, reference).unwrap();
+            assert_eq!(found.tags, tags, "{reference}");
+            assert_eq!(found.commit, commit, "{reference}");
+        }
+    }
+
+    #[test]
+    fn loose_objects_and_refs_go_first() {
+        let repository = Repository::new("loose");
+        let new = "0123456789012345678901234567890123456789";
+        repository.put("refs/tags/v1", format!("{new}\n").into_bytes());
+        let tag = format!("object {COMMIT}\ntype commit\ntag v1\n");
+        let with_head = format!("tag {}\0{tag}", tag.len());
+        repository.loose(new, with_head.as_bytes());
+        let found = repository.read(COMMIT, "v1").unwrap();
+        assert_eq!(found.tags, [tag.into_bytes()]);
+        assert_eq!(found.commit, Some(object("sha1.commit")));
+        // A symbolic one is none.
+        repository.put("refs/tags/v1", b"ref: refs/heads/main\n".to_vec());
+        assert!(repository.read(COMMIT, "v1").unwrap().tags.is_empty());
+    }
+
+    #[test]
+    fn what_is_not_there_or_something_else_is_told() {
+        let repository = Repository::new("missing");
+        let other = COMMIT.replace("84", "85");
+        for (id, why) in [
+            (other.as_str(), "is not in the repository"),
+            (TREE, "is a tree, not a commit"),
+            ("HEAD", "is not in the repository"),
+            ("../../../../etc/passwd", "is not in the repository"),
+            ("", "is not in the repository"),
+        ] {
+            let error = repository.read(id, "main").unwrap_err();
+            assert!(error.contains(why), "{id}: {error}");
+        }
+        // A ref to a tag that nobody has.
+        repository.put("refs/tags/gone", format!("{other}\n").into_bytes());
+        assert!(repository.read(COMMIT, "gone").is_err());
+    }
+
+    #[test]
+    fn a_chain_of_tags_ends() {
+        let repository = Repository::new("chain");
+        let id = "0".repeat(40);
+        repository.put("refs/tags/loop", id.clone().into_bytes());
+        let tag = format!("object {id}\ntype tag\ntag loop\n");
+        repository.loose(&id, format!("tag {}\0{tag}", tag.len()).as_bytes());
+        let error = repository.read(COMMIT, "loop").unwrap_err();
+        assert!(error.contains("nested tags"), "{error}");
+    }
+
+    #[test]
+    fn objects_that_lie_about_themselves_are_malformed() {
+        for object in [
+            "commit 4\0abc",
+            "commit 2\0abc",
+            "commit x\0abc",
+            "commit 3",
+            "\0",
+            "",
+        ] {
+            let repository = Repository::new("lies");
+            repository.loose(COMMIT, object.as_bytes());
+            assert!(repository.read(COMMIT, "main").is_err(), "{object:?}");
+        }
+        let repository = Repository::new("large");
+        let size = 8 * MAX_OBJECT;
+        let bomb = [format!("commit {size}\0").into_bytes(), vec![b' '; size]].concat();
+        repository.loose(COMMIT, &bomb);
+        assert!(repository.read(COMMIT, "main").is_err());
+    }
+
+    #[test]
+    fn broken_packs_are_malformed() {
+        type Edit = fn(&mut Vec<u8>);
+        let (idx, pack) = ("objects/pack/pack-1.idx", "objects/pack/pack-1.pack");
+        let edits: [(&str, &str, Edit, &str); 9] = [
+            ("version", idx, |bytes| bytes[7] = 1, "malformed"),
+            ("magic", idx, |bytes| bytes[0] = 0, "malformed"),
+            ("count", idx, |bytes| bytes[8 + 255 * 4] = 0xff, "malformed"),
+            ("cut names", idx, |bytes| bytes.truncate(1100), "malformed"),
+            ("empty", idx, Vec::clear, "malformed"),
+            // Of the commit, whose id is the fourth of five.
+            (
+                "far offset",
+                idx,
+                |bytes| bytes[8 + 1024 + 5 * 24 + 3 * 4] = 0x80,
+                "malformed",
+            ),
+            ("cut", pack, |bytes| bytes.truncate(AT + 100), ""),
+            ("delta", pack, |bytes| bytes[AT] |= 0x70, "difference"),
+            // The low digits of the size.
+            ("size", pack, |bytes| bytes[AT] ^= 0x01, "malformed"),
+        ];
+        for (name, path, edit, why) in edits {
+            let repository = Repository::new("broken");
+            assert!(repository.read(COMMIT, "main").is_ok());
+            repository.edit(path, edit);
+            let error = repository.read(COMMIT, "main").unwrap_err();
+            assert!(error.contains(why), "{name}: {error}");
+        }
+        let repository = Repository::new("sizes");
+        repository.edit(pack, |bytes| {
+            let end = AT + 60;
+            bytes[AT..end].fill(0xff);
+            bytes[AT] = 0x9f;
+        });
+        let error = repository.read(COMMIT, "main").unwrap_err();
+        assert!(error.contains("malformed"), "{error}");
+    }
 }

@@ -19,6 +19,7 @@ pub mod buildkit;
 pub mod bytes;
 pub mod config;
 pub mod git_dir;
+pub mod live;
 pub mod registry;
 pub mod step;
 

@@ -138,11 +138,11 @@ fn collect(reference: &str, credentials: &Path) -> Answer {
             Some(bytes) => Credentials::from_docker_config(&bytes)?,
             None => Credentials::anonymous(),
         };
-        let mut client = Client::new(Options {
+        let client = Client::new(Options {
             credentials,
             ..Options::default()
         })?;
-        signatures::collect(&mut client, &repository, digest)
+        signatures::collect(&client, &repository, digest)
     });
     match found {
         Ok(found) => Answer::Signatures(found.signatures.into_iter().map(Proof::from).collect()),

@@ -40,6 +40,9 @@ pub const MAX_PAYLOAD: usize = 1024 * 1024;
 /// Longest base64 signature read, in bytes; an RSA 4096 one has 684.
 pub const MAX_SIGNATURE: usize = 8 * 1024;
 
+/// The media type of an attestation's layer.
+pub const ENVELOPE_TYPE: &str = "application/vnd.dsse.envelope.v1+json";
+
 const TYPE: &str = "cosign container image signature";
 
 /// Longest of the other annotations read, in bytes.
@@ -101,6 +104,26 @@ struct Image {
 #[must_use]
 pub fn tag(digest: &Digest) -> String {
     format!("{}-{}.sig", digest.algorithm().name(), digest.hex())
+}
+
+/// The tag under which cosign keeps the attestations of the image `digest`, if not as referrers: `sha256-HEX.att`.
+#[must_use]
+pub fn attestation_tag(digest: &Digest) -> String {
+    format!("{}-{}.att", digest.algorithm().name(), digest.hex())
+}
+
+/// An attestation from below [`attestation_tag`], as the Sigstore bundle that says the same: the layer `envelope`, of the type
+/// [`ENVELOPE_TYPE`], and the values of its annotations [`CERTIFICATE`], [`LOG`] and [`TIMESTAMP`].
+///
+/// # Errors
+/// [`Failure::Form`] if they cannot be read. What the bundle is worth is for [`super::bundle::verify`] to say.
+pub fn attestation(
+    envelope: &[u8],
+    certificate: Option<&str>,
+    log: Option<&str>,
+    timestamp: Option<&str>,
+) -> Result<Vec<u8>, Failure> {
+    legacy::attestation(envelope, certificate, log, timestamp)
 }
 
 /// Checks that `key` made `signature` for the image `artifact` before `at`. A key pair that the policy names is trusted at any time.

@@ -7,8 +7,8 @@
 //!   [`MAX_TAGS`] nested tags about the commit. A tag cannot be given for another ref, nor for another commit.
 //! - `signed = "commit"`: the commit itself, signed. Who signed it said nothing about branches and tags.
 //!
-//! Signatures are OpenPGP's or SSH's (namespace `git`). An SSH signature states no time; as in git, its key is judged at
-//! the object's own date, which must not lie after the time that counts.
+//! Signatures are OpenPGP's, SSH's (namespace `git`), or X.509's by an identity ([`gitsign`]). An SSH signature states no time; as in git, its
+//! key is judged at the object's own date, which must not lie after the time that counts.
 //!
 //! Source: git's `Documentation/gitformat-signature.adoc`, `object-file.c` (ids), `tag.c`, `commit.c`
 //! (`parse_buffer_signed_by_header`) and `gpg-interface.c` (`parse_signed_buffer`) for which bytes are signed.
@@ -16,7 +16,7 @@
 use jiff::Timestamp;
 use sha1_checked::{CollisionResult, Digest as _};
 
-use super::{Failure, Signer, openpgp, shown, ssh};
+use super::{Failure, Signer, gitsign, openpgp, shown, sigstore, ssh, stream::hex};
 
 /// The kind's name in `Dockerfile.evidence` and in reports.
 pub const KIND: &str = "git";
@@ -65,6 +65,19 @@ pub enum Key<'k> {
     OpenPgp(&'k openpgp::Key),
     /// `gpg.format = ssh`.
     Ssh(&'k ssh::Key),
+    /// `gpg.format = x509`, with gitsign.
+    Sigstore(&'k sigstore::Key),
+}
+
+impl Key<'_> {
+    /// What it is, and whose.
+    fn who(self) -> String {
+        match self {
+            Self::OpenPgp(key) => format!("the OpenPGP key {}", key.who()),
+            Self::Ssh(key) => format!("the SSH key {}", key.who()),
+            Self::Sigstore(key) => key.who(),
+        }
+    }
 }
 
 /// Checks that `key` signed what is checked out.
@@ -193,18 +206,10 @@ impl Format {
         }
         let header = format!("{kind} {}\0", bytes.len());
         match self {
-            Self::Sha1 => {
-                let mut hasher = sha1_checked::Sha1::new();
-                hasher.update(header.as_bytes());
-                hasher.update(bytes);
-                match hasher.try_finalize() {
-                    CollisionResult::Ok(hash) => Ok(hex(&hash)),
-                    _ => Err(Failure::Weak {
-                        what: "object",
-                        why: format!("this {kind} is one of two made to have the same SHA-1"),
-                    }),
-                }
-            }
+            Self::Sha1 => sha1(&[header.as_bytes(), bytes]).ok_or_else(|| Failure::Weak {
+                what: "object",
+                why: format!("this {kind} is one of two made to have the same SHA-1"),
+            }),
             Self::Sha256 => {
                 let hasher = sha2::Sha256::new_with_prefix(header.as_bytes());
                 Ok(hex(&hasher.chain_update(bytes).finalize()))
@@ -224,8 +229,16 @@ impl Format {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+/// The SHA-1 of `parts`, one after the other; none if they were made to have the same as something else.
+pub(super) fn sha1(parts: &[&[u8]]) -> Option<String> {
+    let mut hasher = sha1_checked::Sha1::new();
+    for part in parts {
+        hasher.update(part);
+    }
+    match hasher.try_finalize() {
+        CollisionResult::Ok(hash) => Some(hex(&hash)),
+        _ => None,
+    }
 }
 
 /// A signature with the bytes it is over.
@@ -247,11 +260,9 @@ impl Signature {
             (Armor::OpenPgp, Key::OpenPgp(key)) => {
                 openpgp::verify_bytes(&self.payload, &self.armor, key, at)
             }
-            (Armor::X509, _) => Err(Failure::Certificate(
-                "X.509 signatures of git (gitsign, S/MIME) cannot be verified by this version; \
-                 name an OpenPGP or SSH key that signs"
-                    .to_owned(),
-            )),
+            (Armor::X509, Key::Sigstore(key)) => {
+                gitsign::verify(&self.payload, &self.armor, key, at)
+            }
             (Armor::Ssh, Key::Ssh(key)) => {
                 let date = self.date.unwrap_or(at);
                 if date > at {
@@ -266,13 +277,9 @@ impl Signature {
                     ..signer
                 })
             }
-            (found, Key::OpenPgp(key)) => Err(Failure::Stranger {
+            (found, key) => Err(Failure::Stranger {
                 found: format!("an {} key", found.name()),
-                wanted: format!("the OpenPGP key {}", key.who()),
-            }),
-            (found, Key::Ssh(key)) => Err(Failure::Stranger {
-                found: format!("an {} key", found.name()),
-                wanted: format!("the SSH key {}", key.who()),
+                wanted: key.who(),
             }),
         }
     }

@@ -27,7 +27,7 @@ use jiff::Timestamp;
 
 use super::{
     Artifact, Failure, Signer, base64,
-    numbered::{NumberedKey, NumberedSignature},
+    numbered::{self, NumberedKey, NumberedSignature},
     shown, stream,
 };
 
@@ -36,7 +36,7 @@ pub const KIND: &str = "minisign";
 /// Largest signature file read, in bytes: minisign itself allows 1 KiB and 8 KiB for the comments.
 pub const MAX_PROOF: usize = 16 * 1024;
 /// Largest key file read, in bytes.
-pub const MAX_KEY: usize = 4 * 1024;
+pub const MAX_KEY: usize = numbered::MAX_KEY;
 
 /// A public key that the policy names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,14 +51,7 @@ impl Key {
     /// # Errors
     /// [`Failure::Form`] and [`Failure::Weak`].
     pub fn parse(text: &str) -> Result<Self, Failure> {
-        const WHAT: &str = "minisign key";
-        if text.len() > MAX_KEY {
-            return Err(Failure::Form {
-                what: WHAT,
-                why: format!("more than {MAX_KEY} bytes"),
-            });
-        }
-        let key = NumberedKey::parse(WHAT, text)?;
+        let key = NumberedKey::parse("minisign key", text)?;
         Ok(Self { key, legacy: false })
     }
 

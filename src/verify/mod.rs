@@ -15,7 +15,7 @@
 //! | Notary v2 envelope | [`notation`] | image digest; or a file's |
 //! | simple signing | [`simple`] | image digest and repository |
 //! | checksum list, signed in one of these ways | [`checksums`] | a file's digest under its name |
-//! | git's signed tags and commits | [`git`] | the commit, and the tag's name |
+//! | git's signed tags and commits, X.509 ones by [`gitsign`] | [`git`] | the commit, and the tag's name |
 //!
 //! A signature is checked over the exact bytes before anything in them is believed.
 
@@ -32,8 +32,10 @@ use crate::digest::Digest;
 
 pub mod bundle;
 pub mod checksums;
+mod cms;
 pub mod cosign;
 pub mod git;
+pub mod gitsign;
 pub mod json;
 mod key;
 pub mod minisign;
@@ -188,6 +190,10 @@ impl Proof {
     /// [`Failure::Form`] if it looks like no kind that is known.
     pub fn of_file(bytes: Vec<u8>) -> Result<Self, Failure> {
         let text = bytes.trim_ascii_start();
+        // COSE's mark (RFC 9052 section 2), which as an OpenPGP packet would be encrypted data.
+        if bytes.first() == Some(&0xd2) {
+            return Ok(Self::Notation(notation::Proof::Cose(bytes)));
+        }
         // OpenPGP's binary form: a packet of signature, one-pass signature, compressed data or marker.
         let is_packet = bytes.first().is_some_and(|byte| byte & 0x80 != 0);
         if text.starts_with(b"-----BEGIN PGP ") || is_packet {
@@ -203,11 +209,17 @@ impl Proof {
                 Ok(Self::Signify(bytes))
             }
         } else if text.starts_with(b"{") {
-            Ok(Self::Bundle(bytes))
+            // A bundle says what it is; all that is text in a JWS is its own.
+            let is_bundle = memchr::memmem::find(text, b"\"mediaType\"").is_some();
+            Ok(if is_bundle {
+                Self::Bundle(bytes)
+            } else {
+                Self::Notation(notation::Proof::Jws(bytes))
+            })
         } else {
             Err(Failure::Form {
                 what: "signature file",
-                why: "it looks like no kind of signature that is known (OpenPGP, minisign, signify, SSH, Sigstore bundle)".to_owned(),
+                why: "it looks like no kind of signature that is known (OpenPGP, minisign, signify, SSH, Sigstore bundle, Notary v2)".to_owned(),
             })
         }
     }
@@ -431,6 +443,7 @@ fn verify_with(
             let key = match key {
                 Key::OpenPgp(key) => git::Key::OpenPgp(key),
                 Key::Ssh(key) => git::Key::Ssh(key),
+                Key::Sigstore(key) => git::Key::Sigstore(key),
                 other => return Err(Failure::OtherKind(other.who(), git::KIND)),
             };
             let Artifact::Git(checkout) = artifact else {

@@ -10,6 +10,9 @@ use ed25519_dalek::VerifyingKey;
 
 use super::{Failure, base64, shown};
 
+/// Largest key file read, in bytes.
+pub(super) const MAX_KEY: usize = 4 * 1024;
+
 /// A public key and its number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct NumberedKey {
@@ -32,6 +35,9 @@ impl NumberedKey {
             what,
             why: why.to_owned(),
         };
+        if text.len() > MAX_KEY {
+            return Err(form(&format!("more than {MAX_KEY} bytes")));
+        }
         let mut lines = text
             .lines()
             .map(str::trim_end)

@@ -16,7 +16,7 @@ use jiff::Timestamp;
 
 use super::{
     Artifact, Failure, Signer,
-    numbered::{NumberedKey, NumberedSignature},
+    numbered::{self, NumberedKey, NumberedSignature},
     stream,
 };
 
@@ -27,7 +27,7 @@ pub const MAX_PROOF: usize = 8 * 1024 * 1024;
 /// Longest comment line, as signify has it.
 pub const MAX_COMMENT: usize = 1024;
 /// Largest key file read, in bytes.
-pub const MAX_KEY: usize = 4 * 1024;
+pub const MAX_KEY: usize = numbered::MAX_KEY;
 
 /// A public key that the policy names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,14 +39,7 @@ impl Key {
     /// # Errors
     /// [`Failure::Form`] and [`Failure::Weak`].
     pub fn parse(text: &str) -> Result<Self, Failure> {
-        const WHAT: &str = "signify key";
-        if text.len() > MAX_KEY {
-            return Err(Failure::Form {
-                what: WHAT,
-                why: format!("more than {MAX_KEY} bytes"),
-            });
-        }
-        NumberedKey::parse(WHAT, text).map(Self)
+        NumberedKey::parse("signify key", text).map(Self)
     }
 
     /// The key in base64, as it is published.

@@ -79,7 +79,7 @@ pub struct WrittenIdentity {
     pub issuer: String,
     /// The identity, with stars or without.
     pub subject: String,
-    /// The instance's `trusted_root.json`; none for the public-good one.
+    /// The instance's `trusted_root.json`, or [`Written::GITHUB`]; none for the public-good one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub roots: Option<String>,
 }
@@ -100,6 +100,9 @@ pub struct WrittenProvenance {
 }
 
 impl Written {
+    /// GitHub's own instance of Sigstore, by its name.
+    pub const GITHUB: &str = "github";
+
     /// An OpenPGP key file.
     #[must_use]
     pub fn openpgp(file: &[u8], fingerprint: Option<String>) -> Self {
@@ -193,8 +196,9 @@ fn sigstore(
         (None, Some(who)) => {
             let issuer = Matcher::exact(&who.issuer).map_err(|why| format!("the issuer: {why}"))?;
             let subject = matcher(&who.subject).map_err(|why| format!("the identity: {why}"))?;
-            let roots = match &who.roots {
+            let roots = match who.roots.as_deref() {
                 None => Roots::public_good(),
+                Some(Written::GITHUB) => Roots::github(),
                 Some(json) => Roots::parse(json.as_bytes()),
             };
             By::Identity {

@@ -99,6 +99,11 @@ impl Bench {
         self.folder.join("git")
     }
 
+    /// The engine whose cosign makes bundles, and which has notation, if there is one.
+    pub fn signer(&self) -> &Engine {
+        self.signer.as_ref().unwrap_or(&self.engine)
+    }
+
     fn cosign(&self, engine: &Engine, words: &[&str]) -> Result<Finished> {
         let mut command = engine.command("cosign");
         command
@@ -272,7 +277,7 @@ impl Case<'_> {
     /// Signs `image` with `key`.
     pub fn sign(&self, image: &Pushed, key: &str, format: Format) -> Result<()> {
         let (key, reference) = (format!("{key}.key"), image.pinned());
-        let signer = self.bench.signer.as_ref().unwrap_or(&self.bench.engine);
+        let signer = self.bench.signer();
         let mut words = vec!["sign", "--key", &key];
         words.extend(signer.sign_words()?);
         match (format, signer.makes_bundles()?) {

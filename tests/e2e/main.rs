@@ -12,8 +12,11 @@ mod equal;
 mod fetches;
 mod graph;
 mod hostile;
+mod image_proofs;
+mod instance;
 mod places;
 mod proofs;
+mod replay;
 mod signatures;
 mod steps;
 mod stock;
@@ -37,9 +40,11 @@ const GROUPS: &[(&str, &[Test])] = &[
     ("stock", stock::TESTS),
     ("signatures", signatures::TESTS),
     ("proofs", proofs::TESTS),
+    ("proofs", image_proofs::TESTS),
     ("places", places::TESTS),
     ("fetches", fetches::TESTS),
     ("steps", steps::TESTS),
+    ("replay", replay::TESTS),
     ("contexts", contexts::TESTS),
     ("drop_in", drop_in::TESTS),
     ("hostile", hostile::TESTS),

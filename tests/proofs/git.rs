@@ -1,11 +1,14 @@
 //! git: `proof` is the object that must be signed; further members are the id of the `commit` that is checked out, the `reference`
 //! asked for, what must be `signed` (`tag` or `commit`), the tags that the tag names (`nested`), and the commit's `object`.
-//! The `commit` may be `of the proof, sha1`: then the id fits, whatever an edit does to the object.
+//! The `commit` may be `of the proof, sha1`: then the id fits, whatever an edit does to the object. For gitsign, `key` is the
+//! `trusted_root.json` of an instance or `public-good`, and further members are those of the identity.
 
 use verified_dockerfile::verify::{
-    Signer,
+    PublicKey, Signer,
     git::{self, Checkout, Key, Objects, Signed},
-    openpgp, ssh,
+    openpgp,
+    sigstore::{self, By, Claim, Roots},
+    ssh,
 };
 
 use sha1_checked::Digest as _;
@@ -15,6 +18,20 @@ use super::{Case, Kind};
 pub const KIND: Kind = Kind {
     folder: git::KIND,
     members: &["commit", "reference", "signed-object", "nested", "object"],
+    run,
+};
+
+/// The same objects, signed by an identity.
+pub const GITSIGN: Kind = Kind {
+    folder: "gitsign",
+    members: &[
+        "commit",
+        "reference",
+        "signed-object",
+        "identity",
+        "issuer",
+        "identity-pattern",
+    ],
     run,
 };
 
@@ -50,13 +67,35 @@ fn run(case: &Case) -> Result<Signer, String> {
     } else {
         objects.tags.extend(case.optional_file("nested"));
     }
+    if let Some(identity) = super::sigstore::identity(case)? {
+        let roots = match case.text("key") {
+            Some("public-good") => Roots::public_good(),
+            Some(name) if name.ends_with(".json") => Roots::parse(&case.file("key")),
+            _ => return by_other_key(case, &checkout, &objects),
+        };
+        let roots = roots.map_err(|error| error.to_string())?;
+        let key = sigstore::Key {
+            by: By::Identity { identity, roots },
+            claim: Claim::Signature,
+        };
+        return git::verify(&checkout, &objects, Key::Sigstore(&key), case.at())
+            .map_err(|error| error.to_string());
+    }
+    by_other_key(case, &checkout, &objects)
+}
+
+fn by_other_key(case: &Case, checkout: &Checkout<'_>, objects: &Objects) -> Result<Signer, String> {
     let file = case.file("key");
     if file.starts_with(b"-----BEGIN PGP") {
         let key = openpgp::Key::parse(&file, None).unwrap();
-        git::verify(&checkout, &objects, Key::OpenPgp(&key), case.at())
+        git::verify(checkout, objects, Key::OpenPgp(&key), case.at())
+    } else if file.starts_with(b"-----BEGIN PUBLIC KEY") {
+        let pem = std::str::from_utf8(&file).unwrap();
+        let key = PublicKey::from_pem(pem).unwrap().into();
+        git::verify(checkout, objects, Key::Sigstore(&key), case.at())
     } else {
         let key = ssh::Key::parse(std::str::from_utf8(&file).unwrap()).unwrap();
-        git::verify(&checkout, &objects, Key::Ssh(&key), case.at())
+        git::verify(checkout, objects, Key::Ssh(&key), case.at())
     }
     .map_err(|error| error.to_string())
 }

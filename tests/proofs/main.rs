@@ -43,10 +43,10 @@ pub struct Kind {
 const KINDS: &[Kind] = &[
     checksums::KIND,
     git::KIND,
+    git::GITSIGN,
     minisign::KIND,
     notation::KIND,
     openpgp::KIND,
-    sigstore::KIND,
     signify::KIND,
     sigstore::KIND,
     simple::KIND,

@@ -57,11 +57,7 @@ fn run(case: &Case) -> Result<Signer, String> {
             log: roots,
         },
         None => By::Identity {
-            identity: Identity::new(
-                matcher(case, "issuer")?.expect("`issuer`"),
-                matcher(case, "identity")?.expect("`identity`"),
-            )
-            .map_err(|error| error.to_string())?,
+            identity: identity(case)?.expect("`identity`"),
             roots: roots.expect("`roots`"),
         },
     };
@@ -93,6 +89,16 @@ fn run(case: &Case) -> Result<Signer, String> {
         Some(other) => panic!("`kind`: {other}"),
     }
     .map_err(|error| error.to_string())
+}
+
+/// The identity that the case names, if it names one.
+pub fn identity(case: &Case) -> Result<Option<Identity>, String> {
+    let Some(subject) = matcher(case, "identity")? else {
+        return Ok(None);
+    };
+    let issuer = matcher(case, "issuer")?.expect("`issuer`");
+    let identity = Identity::new(issuer, subject).map_err(|error| error.to_string())?;
+    Ok(Some(identity))
 }
 
 /// The member as an exact value, or that with `-pattern` as a pattern.

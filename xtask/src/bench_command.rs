@@ -3,7 +3,7 @@
 use std::{
     fmt, fs,
     num::NonZeroUsize,
-    path::Path,
+    path::{Path, PathBuf},
     process::ExitCode,
     time::{Duration, Instant},
 };
@@ -34,6 +34,12 @@ pub enum Subject {
         #[arg(long, default_value = "15")]
         runs: NonZeroUsize,
     },
+    /// Downloads of a RUN step: by themselves, recorded, and replayed
+    Replay {
+        /// How many each way; the fastest counts
+        #[arg(long, default_value = "5")]
+        runs: NonZeroUsize,
+    },
     /// Signatures of images from evidence, against `cosign verify` one by one
     Signatures {
         /// trixie, whose cosign writes the older format, or forky
@@ -49,6 +55,13 @@ pub enum Subject {
 pub fn run(subject: Subject) -> Result<ExitCode> {
     let (suites, runs) = match subject {
         Subject::Build { suites, runs } => (suites, runs),
+        Subject::Replay { runs } => {
+            return Ok(if crate::bench_replay::measure(runs.get())? {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            });
+        }
         Subject::Signatures { suite, images } => {
             let was_up = Engine::find(suite).is_some();
             let times = crate::bench_signatures::measure(suite, images.get());
@@ -67,6 +80,8 @@ pub fn run(subject: Subject) -> Result<ExitCode> {
     let suites = crate::engine_command::suites(&suites)?;
     let binary = frontend::build(&crate::workspace(), Profile::Release)?;
     let image = frontend::image(&binary, None)?;
+    let passing = frontend::build_package(&crate::workspace(), "dump-llb", Profile::Release)?;
+    let passing = frontend::image(&passing, None)?;
     let size: usize = image.build()?.1.iter().map(|blob| blob.bytes.len()).sum();
     let mut limits = vec![limit(
         "image, compressed",
@@ -78,7 +93,7 @@ pub fn run(subject: Subject) -> Result<ExitCode> {
         let was_up = Engine::find(suite).is_some();
         let engine = Engine::up(suite, Lifetime::Process)?;
         println!("{}", engine.describe());
-        let measured = measure(&engine, &image, runs.get());
+        let measured = measure(&engine, &image, &passing, runs.get());
         if !was_up {
             Engine::down(suite)?;
         }
@@ -91,76 +106,156 @@ pub fn run(subject: Subject) -> Result<ExitCode> {
     })
 }
 
-fn measure(engine: &Engine, image: &Image, runs: usize) -> Result<[bool; 2]> {
+/// What is built: a Dockerfile, and files beside it.
+struct Project {
+    name: &'static str,
+    dockerfile: fn(base: &str) -> String,
+    /// How many files, in folders of a hundred.
+    files: usize,
+}
+
+/// Two stages and one file: nearly all of the time is fixed, so this is the worst ratio there is.
+const SMALL: Project = Project {
+    name: "small",
+    dockerfile: |base| {
+        format!(
+            "ARG BASE={base}\nFROM ${{BASE}} AS build\nWORKDIR /work\nENV NAME=value\nCOPY files .\n\
+             RUN echo one > one\nRUN echo $NAME > two\nFROM ${{BASE}}\nCOPY --from=build /work /work\n\
+             RUN --mount=type=cache,target=/cache echo three > /three\nUSER 1\nCMD [\"sh\"]\n"
+        )
+    },
+    files: 1,
+};
+
+/// As services are built: a stage for each of two languages, tests, and what is shipped; two thousand files.
+const SERVICE: Project = Project {
+    name: "service",
+    dockerfile: |base| {
+        format!(
+            "FROM {base}:one AS page\nWORKDIR /page\nCOPY files/0 .\nRUN echo packages > packages\n\
+             COPY files files\nRUN ls files > list\n\
+             FROM {base}:two AS server\nWORKDIR /server\nCOPY files/1 .\nRUN echo modules > modules\n\
+             COPY files files\nRUN --mount=type=cache,target=/cache ls files > list\n\
+             FROM server AS test\nRUN test -s list\n\
+             FROM {base}:three\nENV NAME=value\nRUN adduser -D -H someone || true\n\
+             COPY --from=page /page/list /page\nCOPY --from=test /server/list /server\n\
+             USER 1\nEXPOSE 80\nENTRYPOINT [\"/server\"]\n"
+        )
+    },
+    files: 2000,
+};
+
+fn measure(engine: &Engine, image: &Image, passing: &Image, runs: usize) -> Result<Vec<bool>> {
     let registry = Registry::new(&engine.registry);
-    registry.push("org/verified-dockerfile", "bench", image)?;
-    let frontend = format!("{}/org/verified-dockerfile:bench", engine.registry);
-    let base = Image::new()
-        .layer(&engine.busybox()?)
-        .with("Env", json!(["PATH=/bin"]));
-    registry.push("bench/base", "latest", &base)?;
-    let folder = crate::workspace()
-        .join("target/bench-build")
-        .join(&engine.name);
-    fs::create_dir_all(&folder)?;
-    let base = format!("{}/bench/base", engine.registry);
-    let policy = format!(
-        "version = 1\n[[image]]\nmatch = \"{base}\"\naccept = \"digest\"\nreason = \"benchmark\"\nuntil = 2099-01-01\n"
-    );
-    fs::write(folder.join("verified.toml"), policy)?;
-    fs::write(folder.join("file"), "content")?;
-    let dockerfile = format!(
-        "ARG BASE={base}\nFROM ${{BASE}} AS build\nWORKDIR /work\nENV NAME=value\nCOPY file .\n\
-         RUN echo one > one\nRUN echo $NAME > two\nFROM ${{BASE}}\nCOPY --from=build /work /work\n\
-         RUN --mount=type=cache,target=/cache echo three > /three\nUSER 1\nCMD [\"sh\"]\n"
-    );
-    fs::write(folder.join("Dockerfile"), &dockerfile)?;
-    let syntax = format!("BUILDKIT_SYNTAX={frontend}");
-    let ours = ["--build-arg", syntax.as_str()];
-
-    // Once each before it counts: then every step is cached.
-    build(engine, &folder, &ours)?;
-    build(engine, &folder, &[])?;
-    let (mut with_us, mut built_in) = (Vec::new(), Vec::new());
-    for _ in 0..runs {
-        with_us.push(build(engine, &folder, &ours)?);
-        built_in.push(build(engine, &folder, &[])?);
+    let ours = use_frontend(engine, &registry, "verified-dockerfile", image)?;
+    let passing = use_frontend(engine, &registry, "passing", passing)?;
+    let layer = engine.busybox()?;
+    for tag in ["latest", "one", "two", "three"] {
+        let base = Image::new()
+            .layer(&layer)
+            .with("Env", json!(["PATH=/bin", format!("TAG={tag}")]));
+        registry.push("bench/base", tag, &base)?;
     }
-    let (with_us, built_in) = (Summary::of(with_us), Summary::of(built_in));
-    println!("warm build, {runs} each in turn:\n  through us {with_us}\n  built-in   {built_in}");
-    println!(
-        "  docker/dockerfile as an image of its own: not measured, there is none without a hub"
-    );
-    let ratio = limit(
-        "ratio",
-        with_us.median.as_secs_f64() / built_in.median.as_secs_f64(),
-        1.3,
-        "times",
-    );
+    let base = format!("{}/bench/base", engine.registry);
 
+    let mut kept = Vec::new();
+    for project in [SMALL, SERVICE] {
+        let folder = project.write(engine, &base)?;
+        let ways = [as_words(&ours), as_words(&passing), Vec::new()];
+        // Once each before it counts: then every step is cached.
+        for words in &ways {
+            build(engine, &folder, words)?;
+        }
+        let mut times = [(); 3].map(|()| Vec::new());
+        for _ in 0..runs {
+            for (words, times) in ways.iter().zip(&mut times) {
+                times.push(build(engine, &folder, words)?);
+            }
+        }
+        let [with_us, passing, built_in] = times.map(Summary::of);
+        println!(
+            "{} project, warm, {runs} builds each in turn:\n  through us             {with_us}\n  \
+             passed on by an image  {passing}\n  built-in               {built_in}",
+            project.name
+        );
+        let ratio = |times: &Summary| times.median.as_secs_f64() / built_in.median.as_secs_f64();
+        println!(
+            "  {:.2} times the built-in frontend; a frontend in an image that only passes the build on: {:.2}",
+            ratio(&with_us),
+            ratio(&passing)
+        );
+        if project.name == SERVICE.name {
+            kept.push(limit("ratio", ratio(&with_us), 1.3, "times"));
+        }
+    }
+
+    let folder = SMALL.write(engine, &base)?;
     let comments = "# a comment that fills the file with what people write in comments\n";
     fs::write(
         folder.join("Dockerfile"),
-        dockerfile + &comments.repeat(MEGABYTE / comments.len()),
+        (SMALL.dockerfile)(&base) + &comments.repeat(MEGABYTE / comments.len()),
     )?;
-    let (built, peak) = memory::peak_while(PROGRAM, || build(engine, &folder, &ours));
+    let (built, peak) = memory::peak_while(PROGRAM, || build(engine, &folder, &as_words(&ours)));
     built?;
     if peak == 0 {
         return Err("the frontend's process was not seen".into());
     }
-    let memory = limit(
+    kept.push(limit(
         "peak memory with a Dockerfile of 1 MB",
         peak as f64 / 1024.0,
         40.0,
         "MB",
-    );
-    Ok([ratio, memory])
+    ));
+    Ok(kept)
+}
+
+impl Project {
+    /// The folder with the project, whose images come from `base`.
+    fn write(&self, engine: &Engine, base: &str) -> Result<PathBuf> {
+        let folder = crate::workspace()
+            .join("target/bench-build")
+            .join(&engine.name)
+            .join(self.name);
+        for number in 0..self.files {
+            let place = folder.join(format!("files/{}", number / 100));
+            fs::create_dir_all(&place)?;
+            fs::write(
+                place.join(format!("{number}.txt")),
+                format!("{number}\n").repeat(500),
+            )?;
+        }
+        fs::write(folder.join("Dockerfile"), (self.dockerfile)(base))?;
+        fs::write(
+            folder.join("verified.toml"),
+            format!(
+                "version = 1\n[[image]]\nmatch = \"{base}\"\naccept = \"digest\"\nreason = \"benchmark\"\nuntil = 2099-01-01\n"
+            ),
+        )?;
+        Ok(folder)
+    }
+}
+
+/// Puts a frontend's image into the registry, and gives the words that have a build use it.
+fn use_frontend(
+    engine: &Engine,
+    registry: &Registry,
+    name: &str,
+    image: &Image,
+) -> Result<[String; 2]> {
+    let repository = format!("org/{name}");
+    registry.push(&repository, "bench", image)?;
+    let syntax = format!("BUILDKIT_SYNTAX={}/{repository}:bench", engine.registry);
+    Ok(["--build-arg".to_owned(), syntax])
+}
+
+fn as_words(words: &[String]) -> Vec<&str> {
+    words.iter().map(String::as_str).collect()
 }
 
 fn build(engine: &Engine, folder: &Path, words: &[&str]) -> Result<Duration> {
     let mut command = engine.command("docker");
     command
-        .args(["buildx", "build", "--progress=quiet", "--provenance=false"])
+        .args(["buildx", "build", "--progress=quiet"])
         .args(words)
         .arg(".");
     let start = Instant::now();

@@ -57,11 +57,11 @@ pub fn measure(suite: Suite, count: usize) -> Result<f64> {
     }
 
     let mut evidence = Evidence::default();
-    let mut client = Client::new(Options::default())?;
+    let client = Client::new(Options::default())?;
     let from = Repository::new(&engine.registry, REPOSITORY)?;
     for digest in &digests {
         let digest = digest.parse()?;
-        for signature in signatures::collect(&mut client, &from, &digest)?.signatures {
+        for signature in signatures::collect(&client, &from, &digest)?.signatures {
             evidence.insert(digest.clone(), signature.into());
         }
     }

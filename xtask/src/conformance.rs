@@ -203,7 +203,7 @@ fn compare(text: &[u8], theirs: &Outcome, report: &mut Report) -> bool {
     let mut names: Vec<String> = stages
         .stages
         .iter()
-        .map(|stage| stage.name.clone())
+        .map(|stage| stage.name.clone().into_owned())
         .collect();
     let last = names.len().saturating_sub(1);
     let mut index = 0;

@@ -35,6 +35,7 @@ const TARGETS: &[Target] = &[
     target("openpgp", "fuzz/proofs", "testdata/proofs/openpgp"),
     target("openpgp_key", "fuzz/proofs", "testdata/proofs/openpgp"),
     target("git", "fuzz/proofs", "testdata/proofs/git"),
+    target("gitsign", "fuzz/proofs", "testdata/proofs/gitsign"),
     target("minisign", "fuzz/proofs", "testdata/proofs/minisign"),
     target("ssh", "fuzz/proofs", "testdata/proofs/ssh"),
     target("ssh_signers", "fuzz/proofs", "testdata/proofs/ssh"),

@@ -1,6 +1,7 @@
 //! Tasks of this project: `cargo xtask --help`.
 
 mod bench_command;
+mod bench_replay;
 mod bench_signatures;
 mod conformance;
 mod conformance_sigstore;

@@ -24,93 +24,68 @@ pub struct Given<'d> {
     pub span: Span,
     /// Which flag of the instruction it is.
     pub index: usize,
-    name: &'static str,
 }
 
-/// The flags of one instruction.
-#[derive(Debug)]
-pub(super) struct Flags<'d>(Vec<Given<'d>>);
+impl Given<'_> {
+    /// What a boolean flag says.
+    pub(super) fn is_true(&self) -> bool {
+        !self.value.eq_ignore_ascii_case("false")
+    }
+}
 
-impl<'d> Flags<'d> {
-    /// `BFlags.Parse`.
-    pub(super) fn parse(
-        instruction: Instruction<'d>,
-        known: &'static [(&'static str, Kind)],
-    ) -> Result<Self, ParseError> {
-        let mut given: Vec<Given<'d>> = Vec::with_capacity(instruction.flags().len());
-        for (index, flag) in instruction.flags().enumerate() {
-            let refuse = |kind| ParseError {
-                span: flag.span,
-                lines: instruction.lines(),
-                kind,
-            };
-            let (full, value) = match flag.text.split_once('=') {
-                Some((name, value)) => (name, Some(value)),
-                None => (&*flag.text, None),
-            };
-            let name = full.strip_prefix("--").unwrap_or(full);
-            let Some(&(name, kind)) = known.iter().find(|(known, _)| *known == name) else {
-                let keyword = instruction.kind().name();
-                return Err(refuse(ParseErrorKind::UnknownFlag(
-                    keyword,
+/// `BFlags.Parse`: hands every flag of the instruction to `found` with its name, in order.
+pub(super) fn parse<'d>(
+    instruction: Instruction<'d>,
+    known: &'static [(&'static str, Kind)],
+    mut found: impl FnMut(&'static str, Given<'d>),
+) -> Result<(), ParseError> {
+    let mut seen = 0_u32;
+    for (index, flag) in instruction.flags().enumerate() {
+        let refuse = |kind| ParseError {
+            span: flag.span,
+            lines: instruction.lines(),
+            kind,
+        };
+        let equals = flag.text.bytes().position(|byte| byte == b'=');
+        let (full, value) = match equals.and_then(|at| flag.text.split_at_checked(at)) {
+            Some((name, rest)) => (name, rest.get(1..)),
+            None => (&*flag.text, None),
+        };
+        let name = full.strip_prefix("--").unwrap_or(full);
+        let Some(which) = known.iter().position(|(known, _)| *known == name) else {
+            let keyword = instruction.kind().name();
+            return Err(refuse(ParseErrorKind::UnknownFlag(
+                keyword,
+                full.to_owned(),
+            )));
+        };
+        let Some(&(name, kind)) = known.get(which) else {
+            continue;
+        };
+        if kind != Kind::Many && seen & 1 << which != 0 {
+            return Err(refuse(ParseErrorKind::DuplicateFlag(full.to_owned())));
+        }
+        seen |= 1 << which;
+        match (kind, value) {
+            (Kind::Bool, None) => {}
+            (Kind::Bool, Some(value))
+                if matches!(text::lower(value).as_str(), "true" | "false") => {}
+            (Kind::Bool, Some(value)) if !value.is_empty() => {
+                return Err(refuse(ParseErrorKind::NotBoolean(
                     full.to_owned(),
+                    value.to_owned(),
                 )));
-            };
-            if kind != Kind::Many && given.iter().any(|earlier| earlier.name == name) {
-                return Err(refuse(ParseErrorKind::DuplicateFlag(full.to_owned())));
             }
-            match (kind, value) {
-                (Kind::Bool, None) => {}
-                (Kind::Bool, Some(value))
-                    if matches!(text::lower(value).as_str(), "true" | "false") => {}
-                (Kind::Bool, Some(value)) if !value.is_empty() => {
-                    return Err(refuse(ParseErrorKind::NotBoolean(
-                        full.to_owned(),
-                        value.to_owned(),
-                    )));
-                }
-                (Kind::One | Kind::Many, Some(_)) => {}
-                _ => return Err(refuse(ParseErrorKind::MissingFlagValue(full.to_owned()))),
-            }
-            let value = match (value, &flag.text) {
-                (None, _) => Cow::Borrowed(""),
-                (Some(_), Cow::Borrowed(text)) => {
-                    Cow::Borrowed(text.split_once('=').map_or("", |(_, value)| value))
-                }
-                (Some(value), Cow::Owned(_)) => Cow::Owned(value.to_owned()),
-            };
-            given.push(Given {
-                value,
-                span: flag.span,
-                index,
-                name,
-            });
+            (Kind::One | Kind::Many, Some(_)) => {}
+            _ => return Err(refuse(ParseErrorKind::MissingFlagValue(full.to_owned()))),
         }
-        Ok(Self(given))
+        let value = match (&flag.text, equals) {
+            (_, None) => Cow::Borrowed(""),
+            (Cow::Borrowed(text), Some(at)) => Cow::Borrowed(text.get(at + 1..).unwrap_or("")),
+            (Cow::Owned(_), Some(_)) => Cow::Owned(value.unwrap_or_default().to_owned()),
+        };
+        let span = flag.span;
+        found(name, Given { value, span, index });
     }
-
-    /// The flag, if it was given. In a box, as most flags are not: instructions stay small.
-    pub(super) fn take(&mut self, name: &str) -> Option<Box<Given<'d>>> {
-        let at = self.0.iter().position(|given| given.name == name)?;
-        Some(Box::new(self.0.swap_remove(at)))
-    }
-
-    /// A boolean flag, if it was given.
-    pub(super) fn boolean(&mut self, name: &str) -> Option<bool> {
-        self.take(name)
-            .map(|given| !given.value.eq_ignore_ascii_case("false"))
-    }
-
-    /// Every occurrence in order.
-    pub(super) fn all(&mut self, name: &str) -> Vec<Given<'d>> {
-        if !self.0.iter().any(|given| given.name == name) {
-            return Vec::new();
-        }
-        let (mut found, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut self.0)
-            .into_iter()
-            .partition(|g| g.name == name);
-        self.0 = rest;
-        found.sort_by_key(|given| given.index);
-        found
-    }
+    Ok(())
 }

@@ -64,12 +64,6 @@ pub(super) fn duration(text: &str) -> Option<i64> {
         value = value.checked_mul(unit).filter(|value| *value <= MAX)?;
         if fraction > 0 {
             // As Go does it: in floating point, truncated.
-            #[allow(
-                clippy::cast_precision_loss,
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "the fraction is below one unit, which fits"
-            )]
             let part = (fraction as f64 * (unit as f64 / scale)) as u64;
             value = value.checked_add(part).filter(|value| *value <= MAX)?;
         }

@@ -12,7 +12,7 @@ use memchr::memchr;
 
 pub use flags::Given;
 
-use super::{Instruction, heredoc};
+use super::{Instruction, Keyword, heredoc};
 
 /// The instructions of a file, in stages.
 #[derive(Debug)]
@@ -33,9 +33,9 @@ pub struct Stage<'d> {
     /// What follows FROM, not expanded.
     pub base: &'d [u8],
     /// The name behind AS in lower case, empty without one.
-    pub name: String,
+    pub name: Cow<'d, str>,
     /// `--platform`, not expanded.
-    pub platform: Option<Box<Given<'d>>>,
+    pub platform: Option<Given<'d>>,
     /// The instructions up to the next FROM.
     pub commands: Vec<Command<'d>>,
 }
@@ -55,7 +55,7 @@ pub struct Command<'d> {
 #[derive(Debug)]
 pub enum CommandKind<'d> {
     /// ADD.
-    Add(Add<'d>),
+    Add(Box<Add<'d>>),
     /// ARG: names with defaults.
     Arg(Declarations<'d>),
     /// CMD.
@@ -94,14 +94,14 @@ pub enum CommandKind<'d> {
 #[derive(Clone, Copy, Debug)]
 pub struct Words<'d> {
     instruction: Instruction<'d>,
-    /// How many in front are not among them.
-    skip: usize,
 }
 
 impl<'d> Words<'d> {
     /// The text of each.
-    pub fn iter(self) -> impl ExactSizeIterator<Item = &'d [u8]> {
-        self.instruction.word_texts().skip(self.skip)
+    pub fn iter(self) -> impl ExactSizeIterator<Item = &'d [u8]> + DoubleEndedIterator {
+        // The first of HEALTHCHECK says what kind it is.
+        let skip = usize::from(self.instruction.kind() == Keyword::Healthcheck);
+        self.instruction.word_texts().skip(skip)
     }
 
     /// How many there are.
@@ -150,11 +150,15 @@ pub struct Sources<'d> {
     words: Words<'d>,
     /// Files given inline.
     pub contents: Vec<Content<'d>>,
-    /// The destination.
-    pub destination: &'d [u8],
 }
 
 impl<'d> Sources<'d> {
+    /// The destination.
+    #[must_use]
+    pub fn destination(&self) -> &'d [u8] {
+        self.words.iter().next_back().unwrap_or_default()
+    }
+
     /// Paths and URLs: the text, and which word of the instruction it is.
     pub fn paths(&self) -> impl Iterator<Item = (&'d [u8], usize)> + use<'d> {
         let (words, inline) = (self.words, !self.contents.is_empty());
@@ -168,10 +172,10 @@ impl<'d> Sources<'d> {
 
 /// The heredoc that a word of ADD or COPY announces.
 fn announced(word: &[u8]) -> Option<heredoc::Announced> {
-    if word.contains(&b'<') {
-        heredoc::parse(word).ok().flatten()
-    } else {
-        None
+    // What most words show by their first byte.
+    match word.first() {
+        Some(b'<' | b'0'..=b'9') => heredoc::parse(word).ok().flatten(),
+        _ => None,
     }
 }
 
@@ -192,11 +196,11 @@ pub struct Add<'d> {
     /// What goes where.
     pub sources: Sources<'d>,
     /// `--chown`
-    pub chown: Option<Box<Given<'d>>>,
+    pub chown: Option<Given<'d>>,
     /// `--chmod`
-    pub chmod: Option<Box<Given<'d>>>,
+    pub chmod: Option<Given<'d>>,
     /// `--checksum`
-    pub checksum: Option<Box<Given<'d>>>,
+    pub checksum: Option<Given<'d>>,
     /// `--keep-git-dir`
     pub keep_git_dir: Option<bool>,
     /// `--unpack`
@@ -212,12 +216,35 @@ pub struct Add<'d> {
 pub struct Copy<'d> {
     /// What goes where.
     pub sources: Sources<'d>,
+    /// In a box and only where there are any, so that instructions stay small.
+    flags: Option<Box<CopyFlags<'d>>>,
+}
+
+impl<'d> Copy<'d> {
+    /// The flags.
+    #[must_use]
+    pub fn flags(&self) -> &CopyFlags<'d> {
+        static NONE: CopyFlags<'static> = CopyFlags {
+            from: None,
+            chown: None,
+            chmod: None,
+            link: false,
+            parents: false,
+            exclude: Vec::new(),
+        };
+        self.flags.as_deref().unwrap_or(&NONE)
+    }
+}
+
+/// The flags of COPY.
+#[derive(Debug, Default)]
+pub struct CopyFlags<'d> {
     /// `--from`, when it isn't empty.
-    pub from: Option<Box<Given<'d>>>,
+    pub from: Option<Given<'d>>,
     /// `--chown`
-    pub chown: Option<Box<Given<'d>>>,
+    pub chown: Option<Given<'d>>,
     /// `--chmod`
-    pub chmod: Option<Box<Given<'d>>>,
+    pub chmod: Option<Given<'d>>,
     /// `--link`
     pub link: bool,
     /// `--parents`
@@ -240,16 +267,44 @@ pub struct CommandLine<'d> {
 pub struct Run<'d> {
     /// The command.
     pub command: CommandLine<'d>,
-    /// `--mount`, not expanded.
-    pub mounts: Vec<Given<'d>>,
-    /// For each mount its `from`, if it has one that isn't empty, and where in the flag's value that ends.
-    pub mount_from: Vec<Option<(String, usize)>>,
+    /// In a box and only where there are any, so that instructions stay small.
+    flags: Option<Box<RunFlags<'d>>>,
+}
+
+impl<'d> Run<'d> {
+    /// The flags.
+    #[must_use]
+    pub fn flags(&self) -> &RunFlags<'d> {
+        static NONE: RunFlags<'static> = RunFlags {
+            mounts: Vec::new(),
+            network: None,
+            security: None,
+            devices: Vec::new(),
+        };
+        self.flags.as_deref().unwrap_or(&NONE)
+    }
+}
+
+/// The flags of RUN.
+#[derive(Debug, Default)]
+pub struct RunFlags<'d> {
+    /// `--mount`, in order.
+    pub mounts: Vec<Mount<'d>>,
     /// `--network`
-    pub network: Option<Box<Given<'d>>>,
+    pub network: Option<Given<'d>>,
     /// `--security`
-    pub security: Option<Box<Given<'d>>>,
+    pub security: Option<Given<'d>>,
     /// Names of `--device`.
     pub devices: Vec<String>,
+}
+
+/// A `--mount`, not expanded.
+#[derive(Debug)]
+pub struct Mount<'d> {
+    /// The flag.
+    pub flag: Given<'d>,
+    /// Its `from`, if it has one that isn't empty, and where in the flag's value that ends.
+    pub from: Option<(String, usize)>,
 }
 
 /// HEALTHCHECK.

@@ -3,16 +3,16 @@
 use std::borrow::Cow;
 
 use super::{
-    Add, Command, CommandKind, CommandLine, Content, Copy, Declarations, Healthcheck, Pairs, Run,
-    Sources, Stage, Stages, Words, announced, csv,
-    flags::{Flags, Kind as FlagKind},
+    Add, Command, CommandKind, CommandLine, Content, Copy, CopyFlags, Declarations, Healthcheck,
+    Mount, Pairs, Run, RunFlags, Sources, Stage, Stages, Words, announced, csv,
+    flags::{self, Given, Kind as FlagKind},
     health, parse_bool,
 };
 use crate::dockerfile::{
     Dockerfile, Instruction, Keyword, ParseError, ParseErrorKind, Span, heredoc, text,
 };
 
-impl Dockerfile {
+impl Dockerfile<'_> {
     /// Reads every instruction and sorts them into stages, as BuildKit's `instructions.Parse` does.
     ///
     /// # Errors
@@ -60,13 +60,14 @@ fn refuse(instruction: Instruction<'_>, kind: ParseErrorKind) -> ParseError {
 fn stage<'d>(index: usize, instruction: Instruction<'d>) -> Result<Stage<'d>, ParseError> {
     let mut words = instruction.word_texts();
     let (base, name) = match (words.next(), words.next(), words.next(), words.next()) {
-        (Some(base), None, ..) => (base, String::new()),
+        (Some(base), None, ..) => (base, Cow::Borrowed("")),
         (Some(base), Some(r#as), Some(written), None) if is_as(r#as) => {
-            let name = text::lower(&text::lossy(written));
-            let valid = name.starts_with(|c: char| c.is_ascii_lowercase())
-                && name.bytes().all(|b| {
-                    b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_' | b'.')
-                });
+            let mut name = text::lossy(written);
+            if !name.bytes().all(is_name_byte) {
+                name = Cow::Owned(text::lower(&name));
+            }
+            let valid = name.as_bytes().first().is_some_and(u8::is_ascii_lowercase)
+                && name.bytes().all(is_name_byte);
             if !valid {
                 let span = instruction
                     .words()
@@ -91,8 +92,10 @@ fn stage<'d>(index: usize, instruction: Instruction<'d>) -> Result<Stage<'d>, Pa
             ));
         }
     };
-    let mut flags = Flags::parse(instruction, &[("platform", FlagKind::One)])?;
-    let platform = flags.take("platform").filter(|flag| !flag.value.is_empty());
+    let mut platform = None;
+    flags::parse(instruction, &[("platform", FlagKind::One)], |_, flag| {
+        platform = Some(flag).filter(|flag| !flag.value.is_empty());
+    })?;
     Ok(Stage {
         index,
         instruction,
@@ -101,6 +104,11 @@ fn stage<'d>(index: usize, instruction: Instruction<'d>) -> Result<Stage<'d>, Pa
         platform,
         commands: Vec::new(),
     })
+}
+
+/// What the name of a stage consists of.
+fn is_name_byte(byte: u8) -> bool {
+    matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.')
 }
 
 /// `strings.EqualFold(word, "as")`, for which the long s is an s.
@@ -118,11 +126,8 @@ impl<'d> Instruction<'d> {
         let name = keyword.name();
         let refuse = |kind| Err(refuse(self, kind));
         let arguments = |expected| refuse(ParseErrorKind::Arguments(name, expected));
-        let no_flags = || Flags::parse(self, &[]);
-        let words = Words {
-            instruction: self,
-            skip: 0,
-        };
+        let no_flags = || flags::parse(self, &[], |_, _| {});
+        let words = Words { instruction: self };
         Ok(match keyword {
             Keyword::From => return refuse(ParseErrorKind::Trigger("FROM".to_owned())),
             Keyword::Unknown => {
@@ -199,11 +204,11 @@ impl<'d> Instruction<'d> {
             }
             Keyword::Cmd => {
                 no_flags()?;
-                CommandKind::Cmd(self.command_line(0))
+                CommandKind::Cmd(self.command_line())
             }
             Keyword::Entrypoint => {
                 no_flags()?;
-                CommandKind::Entrypoint(self.command_line(0))
+                CommandKind::Entrypoint(self.command_line())
             }
             Keyword::Shell => {
                 no_flags()?;
@@ -215,65 +220,75 @@ impl<'d> Instruction<'d> {
         })
     }
 
-    /// `parseShellDependentCommand` of the words from `skip` on.
-    fn command_line(self, skip: usize) -> CommandLine<'d> {
+    /// `parseShellDependentCommand`.
+    fn command_line(self) -> CommandLine<'d> {
         CommandLine {
-            words: Words {
-                instruction: self,
-                skip,
-            },
+            words: Words { instruction: self },
             shell: !self.is_json(),
         }
     }
 
     fn add(self) -> Result<CommandKind<'d>, ParseError> {
+        const KNOWN: [(&str, FlagKind); 7] = [
+            ("chown", FlagKind::One),
+            ("chmod", FlagKind::One),
+            ("link", FlagKind::Bool),
+            ("keep-git-dir", FlagKind::Bool),
+            ("checksum", FlagKind::One),
+            ("unpack", FlagKind::Bool),
+            ("exclude", FlagKind::Many),
+        ];
         self.needs_destination()?;
-        let mut flags = Flags::parse(
-            self,
-            &[
-                ("chown", FlagKind::One),
-                ("chmod", FlagKind::One),
-                ("link", FlagKind::Bool),
-                ("keep-git-dir", FlagKind::Bool),
-                ("checksum", FlagKind::One),
-                ("unpack", FlagKind::Bool),
-                ("exclude", FlagKind::Many),
-            ],
-        )?;
-        Ok(CommandKind::Add(Add {
-            sources: self.sources()?,
-            chown: flags.take("chown"),
-            chmod: flags.take("chmod"),
-            checksum: flags.take("checksum"),
-            keep_git_dir: flags.boolean("keep-git-dir"),
-            unpack: flags.boolean("unpack"),
-            link: flags.boolean("link") == Some(true),
-            exclude: flags.all("exclude"),
-        }))
+        let mut add = Box::new(Add {
+            sources: Sources {
+                words: Words { instruction: self },
+                contents: Vec::new(),
+            },
+            chown: None,
+            chmod: None,
+            checksum: None,
+            keep_git_dir: None,
+            unpack: None,
+            link: false,
+            exclude: Vec::new(),
+        });
+        flags::parse(self, &KNOWN, |name, given| match name {
+            "chown" => add.chown = Some(given),
+            "chmod" => add.chmod = Some(given),
+            "link" => add.link = given.is_true(),
+            "keep-git-dir" => add.keep_git_dir = Some(given.is_true()),
+            "checksum" => add.checksum = Some(given),
+            "unpack" => add.unpack = Some(given.is_true()),
+            _ => add.exclude.push(given),
+        })?;
+        add.sources = self.sources()?;
+        Ok(CommandKind::Add(add))
     }
 
     fn copy(self) -> Result<CommandKind<'d>, ParseError> {
+        const KNOWN: [(&str, FlagKind); 6] = [
+            ("chown", FlagKind::One),
+            ("from", FlagKind::One),
+            ("chmod", FlagKind::One),
+            ("link", FlagKind::Bool),
+            ("exclude", FlagKind::Many),
+            ("parents", FlagKind::Bool),
+        ];
         self.needs_destination()?;
-        let mut flags = Flags::parse(
-            self,
-            &[
-                ("chown", FlagKind::One),
-                ("from", FlagKind::One),
-                ("chmod", FlagKind::One),
-                ("link", FlagKind::Bool),
-                ("exclude", FlagKind::Many),
-                ("parents", FlagKind::Bool),
-            ],
-        )?;
-        Ok(CommandKind::Copy(Copy {
-            sources: self.sources()?,
-            from: flags.take("from").filter(|from| !from.value.is_empty()),
-            chown: flags.take("chown"),
-            chmod: flags.take("chmod"),
-            link: flags.boolean("link") == Some(true),
-            parents: flags.boolean("parents") == Some(true),
-            exclude: flags.all("exclude"),
-        }))
+        let mut flags: Option<Box<CopyFlags<'d>>> = None;
+        flags::parse(self, &KNOWN, |name, given| {
+            let flags = flags.get_or_insert_default();
+            match name {
+                "from" => flags.from = Some(given).filter(|from| !from.value.is_empty()),
+                "chown" => flags.chown = Some(given),
+                "chmod" => flags.chmod = Some(given),
+                "link" => flags.link = given.is_true(),
+                "parents" => flags.parents = given.is_true(),
+                _ => flags.exclude.push(given),
+            }
+        })?;
+        let sources = self.sources()?;
+        Ok(CommandKind::Copy(Copy { sources, flags }))
     }
 
     fn needs_destination(self) -> Result<(), ParseError> {
@@ -291,7 +306,6 @@ impl<'d> Instruction<'d> {
     fn sources(self) -> Result<Sources<'d>, ParseError> {
         let last = self.word_texts().len().saturating_sub(1);
         let mut contents = Vec::new();
-        let mut destination: &[u8] = b"";
         for (index, word) in self.word_texts().enumerate() {
             match announced(word) {
                 Some(_) if index == last => {
@@ -317,30 +331,48 @@ impl<'d> Instruction<'d> {
                         expand: found.expand,
                     });
                 }
-                None if index == last => destination = word,
                 None => {}
             }
         }
         Ok(Sources {
-            words: Words {
-                instruction: self,
-                skip: 0,
-            },
+            words: Words { instruction: self },
             contents,
-            destination,
         })
     }
 
     fn run(self) -> Result<CommandKind<'d>, ParseError> {
-        let mut flags = Flags::parse(
-            self,
-            &[
-                ("mount", FlagKind::Many),
-                ("network", FlagKind::One),
-                ("security", FlagKind::One),
-                ("device", FlagKind::Many),
-            ],
-        )?;
+        const KNOWN: [(&str, FlagKind); 4] = [
+            ("mount", FlagKind::Many),
+            ("network", FlagKind::One),
+            ("security", FlagKind::One),
+            ("device", FlagKind::Many),
+        ];
+        let mut flags: Option<Box<RunFlags<'d>>> = None;
+        let mut devices = Vec::new();
+        flags::parse(self, &KNOWN, |name, given| {
+            let flags = flags.get_or_insert_default();
+            match name {
+                "mount" => flags.mounts.push(Mount {
+                    flag: given,
+                    from: None,
+                }),
+                "network" => flags.network = Some(given),
+                "security" => flags.security = Some(given),
+                _ => devices.push(given),
+            }
+        })?;
+        let command = self.command_line();
+        if let Some(flags) = &mut flags {
+            self.check_run_flags(flags, devices)?;
+        }
+        Ok(CommandKind::Run(Run { command, flags }))
+    }
+
+    fn check_run_flags(
+        self,
+        flags: &mut RunFlags<'d>,
+        devices: Vec<Given<'d>>,
+    ) -> Result<(), ParseError> {
         let at = |span: Span, kind| {
             Err(ParseError {
                 span,
@@ -348,18 +380,15 @@ impl<'d> Instruction<'d> {
                 kind,
             })
         };
-        let mounts = flags.all("mount");
-        let mut mount_from = Vec::with_capacity(mounts.len());
-        for mount in &mounts {
-            match first_look_at_mount(&mount.value) {
-                Ok(from) => mount_from.push(from),
-                Err(kind) => return at(mount.span, kind),
+        for mount in &mut flags.mounts {
+            match first_look_at_mount(&mount.flag.value) {
+                Ok(from) => mount.from = from,
+                Err(kind) => return at(mount.flag.span, kind),
             }
         }
-        let mut devices = Vec::new();
-        for device in flags.all("device") {
+        for device in devices {
             match device_name(&device.value) {
-                Some(name) => devices.push(name),
+                Some(name) => flags.devices.push(name),
                 None => {
                     return at(
                         device.span,
@@ -368,8 +397,7 @@ impl<'d> Instruction<'d> {
                 }
             }
         }
-        let network = flags.take("network");
-        if let Some(network) = &network
+        if let Some(network) = &flags.network
             && !matches!(&*network.value, "default" | "none" | "host")
         {
             return at(
@@ -377,8 +405,7 @@ impl<'d> Instruction<'d> {
                 ParseErrorKind::NetworkMode(network.value.clone().into_owned()),
             );
         }
-        let security = flags.take("security");
-        if let Some(security) = &security
+        if let Some(security) = &flags.security
             && !matches!(&*security.value, "sandbox" | "insecure")
         {
             return at(
@@ -386,14 +413,7 @@ impl<'d> Instruction<'d> {
                 ParseErrorKind::SecurityMode(security.value.clone().into_owned()),
             );
         }
-        Ok(CommandKind::Run(Run {
-            command: self.command_line(0),
-            mounts,
-            mount_from,
-            network,
-            security,
-            devices,
-        }))
+        Ok(())
     }
 
     fn healthcheck(self) -> Result<CommandKind<'d>, ParseError> {
@@ -416,34 +436,28 @@ impl<'d> Instruction<'d> {
             // Its flags are not looked at.
             return Ok(CommandKind::Healthcheck(Healthcheck::None));
         }
-        let mut flags = Flags::parse(
-            self,
-            &[
-                ("interval", FlagKind::One),
-                ("timeout", FlagKind::One),
-                ("start-period", FlagKind::One),
-                ("start-interval", FlagKind::One),
-                ("retries", FlagKind::One),
-            ],
-        )?;
+        const KNOWN: [(&str, FlagKind); 5] = [
+            ("interval", FlagKind::One),
+            ("timeout", FlagKind::One),
+            ("start-period", FlagKind::One),
+            ("start-interval", FlagKind::One),
+            ("retries", FlagKind::One),
+        ];
+        let mut given = Vec::new();
+        flags::parse(self, &KNOWN, |name, flag| given.push((name, flag)))?;
         if kind != "CMD" {
             return Err(refuse(self, ParseErrorKind::HealthcheckType(kind)));
         }
-        let command = self.command_line(1);
+        let command = self.command_line();
         if command.words.is_empty() {
             return Err(refuse(
                 self,
                 ParseErrorKind::Arguments("HEALTHCHECK CMD", "a command"),
             ));
         }
-        for flag in [
-            "interval",
-            "timeout",
-            "start-period",
-            "start-interval",
-            "retries",
-        ] {
-            let Some(given) = flags.take(flag).filter(|given| !given.value.is_empty()) else {
+        for (flag, _) in KNOWN {
+            let given = given.iter().find(|(name, _)| *name == flag);
+            let Some((_, given)) = given.filter(|(_, given)| !given.value.is_empty()) else {
                 continue;
             };
             let (valid, expected) = if flag == "retries" {
@@ -459,8 +473,8 @@ impl<'d> Instruction<'d> {
                 )
             };
             if !valid {
-                let kind =
-                    ParseErrorKind::HealthcheckValue(flag, given.value.into_owned(), expected);
+                let value = given.value.clone().into_owned();
+                let kind = ParseErrorKind::HealthcheckValue(flag, value, expected);
                 return Err(ParseError {
                     span: given.span,
                     lines: self.lines(),
@@ -478,7 +492,7 @@ impl<'d> Instruction<'d> {
                 ParseErrorKind::Arguments("ONBUILD", "an instruction"),
             ));
         };
-        Flags::parse(self, &[])?;
+        flags::parse(self, &[], |_, _| {})?;
         let trigger = text::upper(&text::lossy(text::trim(nested.keyword())));
         if matches!(trigger.as_str(), "ONBUILD" | "MAINTAINER" | "FROM") {
             return Err(refuse(self, ParseErrorKind::Trigger(trigger)));
@@ -520,7 +534,10 @@ fn first_look_at_mount(value: &str) -> Result<Option<(String, usize)>, ParseErro
     let refuse = || ParseErrorKind::MountCsv(value.to_owned());
     let mut from = None;
     let mut look = |field: &str, end: usize| {
-        let Some((key, value)) = field.split_once('=') else {
+        let equals = field.bytes().position(|byte| byte == b'=');
+        let Some((key, value)) =
+            equals.and_then(|at| Some((field.get(..at)?, field.get(at + 1..)?)))
+        else {
             return Ok(());
         };
         if !key.eq_ignore_ascii_case("from") && (key.is_ascii() || text::lower(key) != "from") {
@@ -532,16 +549,17 @@ fn first_look_at_mount(value: &str) -> Result<Option<(String, usize)>, ParseErro
         from = (!value.is_empty()).then(|| (value.to_owned(), end));
         Ok(())
     };
-    if value.is_empty() || value.contains(['"', '\n']) {
+    if value.is_empty() || value.bytes().any(|byte| matches!(byte, b'"' | b'\n')) {
         for field in csv::fields(value).ok_or_else(refuse)? {
             look(&field.text, field.end)?;
         }
     } else {
         // Without quotes the fields are what is between the commas.
         let mut end = 0;
-        for field in value.split(',') {
+        for field in value.as_bytes().split(|byte| *byte == b',') {
+            let start = end;
             end += field.len();
-            look(field, end)?;
+            look(value.get(start..end).unwrap_or_default(), end)?;
             end += 1;
         }
     }

@@ -180,6 +180,38 @@ impl Graph {
         Ok(self.file(inputs, actions, name))
     }
 
+    /// What is in the directory `from` of each of many sources, all together in one directory, in one operation. Where two have
+    /// the same path, the later one stays.
+    ///
+    /// # Errors
+    /// [`BuildError::Nothing`] or [`BuildError::Path`].
+    pub fn together(
+        &mut self,
+        sources: &[Output],
+        from: &str,
+        name: &str,
+    ) -> Result<Output, BuildError> {
+        check(from)?;
+        let last = sources.len().checked_sub(1).ok_or(BuildError::Nothing)?;
+        let actions = (0..sources.len()).map(|index| {
+            let before = index.checked_sub(1);
+            let copy = FileActionCopy {
+                src: format!("/{from}"),
+                dir_copy_contents: true,
+                ..whole()
+            };
+            FileAction {
+                input: before.map_or(NONE, |before| number(sources.len().saturating_add(before))),
+                secondary_input: number(index),
+                output: if index == last { 0 } else { NONE },
+                action: Some(Action::Copy(copy)),
+            }
+        });
+        let actions = actions.collect();
+        let inputs = sources.iter().map(Output::input).collect();
+        Ok(self.file(inputs, actions, name))
+    }
+
     fn copy(&mut self, source: &Output, copy: FileActionCopy, name: &str) -> Output {
         let action = FileAction {
             input: NONE,

@@ -7,7 +7,7 @@ use crate::{
     digest::Digest,
     llb::{
         definition::{Definition, Node},
-        ops::{Kind, NetMode},
+        ops::{Kind, NetMode, Op},
     },
 };
 
@@ -16,30 +16,42 @@ use crate::{
 /// map follow.
 pub fn isolate(definition: &mut Definition, identifier: &str) -> usize {
     let mut isolated = 0_usize;
-    let mut ids: BTreeMap<String, String> = BTreeMap::new();
     let mut images: Vec<String> = Vec::new();
-    for node in &mut definition.nodes {
-        let id = node.id().to_string();
-        let mut op = node.op().clone();
-        let mut changed = false;
+    change(definition, |id, op| {
         if let Some(Kind::Source(source)) = &op.kind
             && source.identifier == identifier
         {
-            images.push(id.clone());
+            images.push(id.to_string());
         }
-        if let Some(Kind::Exec(exec)) = &mut op.kind {
-            let root = exec.mounts.iter().find(|mount| mount.dest == "/");
-            let input = root
-                .and_then(|root| usize::try_from(root.input).ok())
-                .and_then(|input| op.inputs.get(input));
-            if input.is_some_and(|input| images.contains(&input.digest))
-                && exec.network == NetMode::Unset
-            {
-                exec.network = NetMode::None;
-                changed = true;
-                isolated = isolated.saturating_add(1);
-            }
+        let Some(Kind::Exec(exec)) = &mut op.kind else {
+            return false;
+        };
+        let root = exec.mounts.iter().find(|mount| mount.dest == "/");
+        let input = root
+            .and_then(|root| usize::try_from(root.input).ok())
+            .and_then(|input| op.inputs.get(input));
+        let takes = input.is_some_and(|input| images.contains(&input.digest))
+            && exec.network == NetMode::Unset;
+        if takes {
+            exec.network = NetMode::None;
+            isolated = isolated.saturating_add(1);
         }
+        takes
+    });
+    isolated
+}
+
+/// Changes operations: `edit` gets each with its id, whose inputs still have the ids they had, and says whether it changed it. Ids
+/// of what depends on a change, metadata and source map follow. Gives the new ids by the old ones.
+pub(super) fn change(
+    definition: &mut Definition,
+    mut edit: impl FnMut(&Digest, &mut Op) -> bool,
+) -> BTreeMap<String, String> {
+    let mut ids: BTreeMap<String, String> = BTreeMap::new();
+    for node in &mut definition.nodes {
+        let id = node.id().clone();
+        let mut op = node.op().clone();
+        let mut changed = edit(&id, &mut op);
         for input in &mut op.inputs {
             if let Some(new) = ids.get(&input.digest) {
                 input.digest.clone_from(new);
@@ -48,7 +60,7 @@ pub fn isolate(definition: &mut Definition, identifier: &str) -> usize {
         }
         if changed {
             *node = Node::new(op);
-            ids.insert(id, node.id().to_string());
+            ids.insert(id.to_string(), node.id().to_string());
         }
     }
     for (old, new) in &ids {
@@ -61,7 +73,7 @@ pub fn isolate(definition: &mut Definition, identifier: &str) -> usize {
             source.locations.insert(new.clone(), locations);
         }
     }
-    isolated
+    ids
 }
 
 /// The graph of one operation with all that it depends on, as a definition of its own.

@@ -18,6 +18,7 @@
 mod exec;
 mod file;
 mod isolate;
+mod launch;
 mod source;
 mod source_map;
 
@@ -29,6 +30,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use exec::{Bind, Command, SecretFile};
 pub use file::NewFile;
 pub use isolate::{isolate, only};
+pub use launch::{Attached, Launcher, launch};
 pub use source::{Git, Local};
 pub use source_map::replace_source_file;
 

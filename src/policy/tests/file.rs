@@ -78,6 +78,7 @@ fn what_is_not_of_the_form_is_refused_at_its_place() {
         ("[keys.a]\nissuer = \"https://a.test\"\nidentity = \"b@a.test\"\nminisign = \"c\"".to_owned(), 5, "unknown key `minisign`"),
         ("[keys.a]\nminisign = \"RWQ0000000000000000000000000000000000000000000000000000=\"".to_owned(), 3, "minisign key"),
         ("[keys.a]\nissuer = \"x\"\nidentity = \"y\"".to_owned(), 3, "an issuer is a URL"),
+        ("[keys.a]\nissuer = \"https://a.test\"\nidentity = \"b@a.test\"\ntrusted-root = \"GitHub\"".to_owned(), 3, "cannot be read"),
         (format!("{key}identity = \"y\""), 4, "unknown key `identity`"),
         (format!("{key}extra = \"y\""), 4, "unknown key `extra` in [keys.a]"),
         (format!("{key}{key}"), 4, "not valid TOML"),

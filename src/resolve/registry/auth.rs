@@ -6,19 +6,23 @@
 //! Source: RFC 9110 section 11.6.1 (challenges), the distribution project's token protocol, and
 //! Docker's `config.json` (`auths`, `credHelpers`, `credsStore`).
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, Mutex},
+};
 
 use base64ct::{Base64, Encoding as _};
 use serde::Deserialize;
 
-use super::{Cause, Error, Repository};
+use super::{Cause, Error, Repository, helper, transport::held};
 
 /// The largest `config.json` that is read, in bytes.
 const CONFIG_LIMIT: usize = 1 << 20;
 
 /// A text that no error and no log shows.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Secret(pub(super) String);
+pub(in crate::resolve) struct Secret(pub(super) String);
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -35,7 +39,7 @@ pub(super) enum Login {
     Refresh(Secret),
     /// A ready bearer token (`registrytoken`).
     Bearer(Secret),
-    /// Kept by a program that does not run here.
+    /// Kept by a program.
     Helper(String),
 }
 
@@ -60,6 +64,8 @@ impl Login {
 pub struct Credentials {
     logins: BTreeMap<String, Login>,
     store: Option<String>,
+    /// What helpers have said, by host; none if they are not to be asked.
+    asked: Option<Arc<Mutex<BTreeMap<String, Option<Login>>>>>,
 }
 
 #[derive(Deserialize)]
@@ -116,19 +122,53 @@ impl Credentials {
         Ok(Self {
             logins,
             store: config.store.filter(|name| !name.is_empty()),
+            asked: None,
         })
     }
 
-    /// The login for a repository's registry.
-    pub(super) fn login(&self, repository: &Repository) -> Option<&Login> {
-        [repository.domain(), repository.host()]
-            .into_iter()
-            .find_map(|host| self.logins.get(&canonical(host)))
+    /// The same, and the helpers that it names are run when a registry wants a login.
+    #[must_use]
+    pub fn with_helpers(self) -> Self {
+        Self {
+            asked: Some(Arc::default()),
+            ..self
+        }
+    }
+
+    /// The login for a repository's registry. May run a helper, once for each host.
+    pub(super) fn login(&self, repository: &Repository) -> Option<Login> {
+        let written = self.written(repository).cloned();
+        let helper = match &written {
+            Some(Login::Helper(name)) => Some(name),
+            Some(_) => None,
+            None => self.store.as_ref(),
+        };
+        let (Some(asked), Some(helper)) = (&self.asked, helper) else {
+            return written;
+        };
+        let host = canonical(repository.host());
+        let server = match host.as_str() {
+            "docker.io" => "https://index.docker.io/v1/",
+            other => other,
+        };
+        let mut asked = held(asked);
+        let found = asked
+            .entry(host.clone())
+            .or_insert_with(|| helper::get(helper, server));
+        found.clone().or(written)
+    }
+
+    /// As the config has it. A login is for the host that is asked: for a mirror, the mirror's.
+    fn written(&self, repository: &Repository) -> Option<&Login> {
+        self.logins.get(&canonical(repository.host()))
     }
 
     /// Why a login that may exist could not be used: the name of the helper that keeps it.
     pub(super) fn helper(&self, repository: &Repository) -> Option<&str> {
-        match self.login(repository) {
+        if self.asked.is_some() {
+            return None;
+        }
+        match self.written(repository) {
             Some(Login::Helper(name)) => Some(name),
             Some(_) => None,
             None => self.store.as_deref(),
@@ -353,11 +393,7 @@ mod tests {
             user: "u".into(),
             password: Secret("p".into()),
         };
-        let login = |domain: &str| {
-            credentials
-                .login(&Repository::new(domain, "x").unwrap())
-                .cloned()
-        };
+        let login = |domain: &str| credentials.login(&Repository::new(domain, "x").unwrap());
         assert_eq!(login("docker.io"), Some(password.clone()));
         assert_eq!(login("registry-1.docker.io"), Some(password.clone()));
         assert_eq!(login("a.test"), Some(password.clone()));

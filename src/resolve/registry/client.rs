@@ -1,6 +1,10 @@
 //! The pull side of the distribution API, for one request after the other.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use serde::Deserialize;
 use sha2::Digest as _;
@@ -9,7 +13,7 @@ use ureq::http::header;
 use super::{
     Cause, Clock, Error, Limits, Repository, SystemClock,
     auth::{self, Credentials},
-    transport::{Authorization, Request, Response, Transport},
+    transport::{Authorization, Of, Request, Response, Transport, held},
     url::Url,
 };
 use crate::digest::{Algorithm, Digest};
@@ -64,6 +68,8 @@ pub struct Document {
     pub media_type: Option<String>,
     /// What an artifact is.
     pub artifact_type: Option<String>,
+    /// The configuration of a manifest's image.
+    pub config: Option<Descriptor>,
     /// The layers of a manifest.
     pub layers: Vec<Descriptor>,
     /// The entries of an index.
@@ -88,9 +94,24 @@ pub struct Descriptor {
     /// What an artifact is.
     #[serde(default)]
     pub artifact_type: Option<String>,
+    /// Of an entry of an index: for which platform it is.
+    #[serde(default)]
+    pub platform: Option<For>,
     /// Free text by key.
     #[serde(default)]
     pub annotations: BTreeMap<String, String>,
+}
+
+/// The platform of an image in an index.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct For {
+    /// `linux`.
+    pub os: String,
+    /// `amd64`.
+    pub architecture: String,
+    /// `v7`, or empty.
+    pub variant: String,
 }
 
 /// How a [`Client`] works.
@@ -102,12 +123,14 @@ pub struct Options {
     pub insecure: Vec<String>,
     /// A PEM bundle of trusted roots. Without one the Mozilla roots that are built in are used.
     pub roots: Option<Vec<u8>>,
+    /// PEM bundles of further roots that are trusted for one host, with port if it has one.
+    pub host_roots: BTreeMap<String, Vec<u8>>,
     /// Whether `HTTPS_PROXY` and its kin are heeded.
     pub proxy: bool,
     /// Where to stop.
     pub limits: Limits,
     /// The time.
-    pub clock: Box<dyn Clock>,
+    pub clock: Arc<dyn Clock>,
 }
 
 impl Default for Options {
@@ -116,21 +139,26 @@ impl Default for Options {
             credentials: Credentials::anonymous(),
             insecure: Vec::new(),
             roots: None,
+            host_roots: BTreeMap::new(),
             proxy: true,
             limits: Limits::default(),
-            clock: Box::new(SystemClock::default()),
+            clock: Arc::new(SystemClock::default()),
         }
     }
 }
 
-/// A client for any number of repositories, with one deadline for all it does.
+/// A client for any number of repositories, with one deadline for all it does. Any number of threads may use it at the same
+/// time; clones share connections, tokens and the deadline.
+#[derive(Clone)]
 pub struct Client {
-    pub(super) transport: Transport,
-    pub(super) credentials: Credentials,
+    pub(in crate::resolve) transport: Transport,
+    pub(super) credentials: Arc<Credentials>,
     limits: Limits,
-    /// What each repository wants with every request, once it has told.
-    authorizations: BTreeMap<String, Authorization>,
+    /// What each repository wants with every request, once it has told. The inner lock is held while it is found out.
+    authorizations: Arc<Mutex<BTreeMap<String, Known>>>,
 }
+
+type Known = Arc<Mutex<Option<Authorization>>>;
 
 impl Client {
     /// A client whose deadline starts now.
@@ -142,18 +170,29 @@ impl Client {
             credentials,
             insecure,
             roots,
+            host_roots,
             proxy,
             limits,
             clock,
         } = options;
-        let transport = Transport::new(limits, insecure, roots.as_deref(), proxy, clock)
+        let roots = roots.as_deref();
+        let transport = Transport::new(limits, insecure, roots, &host_roots, proxy, clock)
             .map_err(|cause| Error::new("the trusted roots", cause))?;
         Ok(Self {
             transport,
-            credentials,
+            credentials: Arc::new(credentials),
             limits,
-            authorizations: BTreeMap::new(),
+            authorizations: Arc::default(),
         })
+    }
+
+    /// The same with `total` from now on.
+    #[must_use]
+    pub fn renewed(&self, total: Duration) -> Self {
+        Self {
+            transport: self.transport.renewed(total),
+            ..self.clone()
+        }
     }
 
     /// A manifest or index of any known media type.
@@ -161,7 +200,7 @@ impl Client {
     /// # Errors
     /// Any [`Cause`]; [`Cause::NotFound`] if there is none by that name.
     pub fn manifest(
-        &mut self,
+        &self,
         repository: &Repository,
         reference: &Reference,
     ) -> Result<Manifest, Error> {
@@ -211,7 +250,7 @@ impl Client {
     ///
     /// # Errors
     /// Any [`Cause`].
-    pub fn blob(&mut self, repository: &Repository, digest: &Digest) -> Result<Vec<u8>, Error> {
+    pub fn blob(&self, repository: &Repository, digest: &Digest) -> Result<Vec<u8>, Error> {
         let fail = |cause| Error::new(format!("blob {digest} of {repository}"), cause);
         let response = self
             .get(
@@ -229,7 +268,7 @@ impl Client {
     ///
     /// # Errors
     /// Any [`Cause`].
-    pub fn tags(&mut self, repository: &Repository) -> Result<Vec<String>, Error> {
+    pub fn tags(&self, repository: &Repository) -> Result<Vec<String>, Error> {
         #[derive(Deserialize)]
         struct Page {
             #[serde(default)]
@@ -259,7 +298,7 @@ impl Client {
     /// # Errors
     /// Any [`Cause`]. That nothing refers to the manifest is no error.
     pub fn referrers(
-        &mut self,
+        &self,
         repository: &Repository,
         digest: &Digest,
         artifact_type: &str,
@@ -309,7 +348,7 @@ impl Client {
 
     /// Takes a list's pages, all of them together no larger than one manifest may be.
     fn pages(
-        &mut self,
+        &self,
         repository: &Repository,
         first: Response,
         accept: &str,
@@ -348,7 +387,7 @@ impl Client {
     }
 
     fn get(
-        &mut self,
+        &self,
         repository: &Repository,
         path: &str,
         accept: &str,
@@ -363,20 +402,30 @@ impl Client {
 
     /// GET with what the registry wants for it; a status other than 200 is an error.
     fn get_url(
-        &mut self,
+        &self,
         repository: &Repository,
         url: &Url,
         accept: &str,
         limit: usize,
     ) -> Result<Response, Cause> {
-        let key = repository.to_string();
-        let known = self.authorizations.get(&key).cloned();
+        let key = format!("{} {repository}", repository.host());
+        let slot = Arc::clone(held(&self.authorizations).entry(key).or_default());
+        let known = held(&slot).clone();
         let mut response = self.ask(url, accept, known.as_ref(), limit)?;
         // A challenge counts only from the registry itself, not from where it redirects to.
         if response.status == 401 && response.url.authority == url.authority {
-            let authorization = self.authorize(repository, &response)?;
+            let mut slot = held(&slot);
+            // Somebody else may have found out in the meantime.
+            let now_known = slot
+                .clone()
+                .filter(|now| known.as_ref().is_none_or(|known| known.value != now.value));
+            let authorization = match now_known {
+                Some(authorization) => authorization,
+                None => self.authorize(repository, &response)?,
+            };
+            *slot = Some(authorization.clone());
+            drop(slot);
             response = self.ask(url, accept, Some(&authorization), limit)?;
-            self.authorizations.insert(key, authorization);
         }
         match response.status {
             200 => Ok(response),
@@ -400,6 +449,8 @@ impl Client {
             form: None,
             limit,
             redirects,
+            headers: &[],
+            of: Of::Registry,
         })
     }
 }

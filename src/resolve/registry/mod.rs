@@ -17,16 +17,17 @@ use std::time::{Duration, Instant};
 pub mod auth;
 mod client;
 mod error;
+mod helper;
 pub mod signatures;
 #[cfg(test)]
-mod testing;
+pub(in crate::resolve) mod testing;
 #[cfg(test)]
 mod tests;
 mod token;
-mod transport;
-mod url;
+pub(in crate::resolve) mod transport;
+pub(in crate::resolve) mod url;
 
-pub use client::{Client, Descriptor, Document, Manifest, Options, Reference, media_type};
+pub use client::{Client, Descriptor, Document, For, Manifest, Options, Reference, media_type};
 pub use error::{Cause, Error};
 
 /// Where to stop, whatever the registry sends.
@@ -42,6 +43,8 @@ pub struct Limits {
     pub redirects: usize,
     /// How often one request is made when the registry says 429 or 5xx or drops the connection.
     pub attempts: u32,
+    /// The first pause before another attempt; it doubles with each.
+    pub backoff: Duration,
     /// The longest pause between two attempts, also when the registry asks for a longer one.
     pub pause: Duration,
     /// Time for one request, its body included.
@@ -51,7 +54,7 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 4 MiB, 4 MiB, 16 pages, 5 redirects, 4 attempts, 10 s, 20 s and 60 s.
+    /// 4 MiB, 4 MiB, 16 pages, 5 redirects, 4 attempts, 0.5 s, 10 s, 20 s and 60 s.
     fn default() -> Self {
         Self {
             manifest: 4 << 20,
@@ -59,6 +62,7 @@ impl Default for Limits {
             pages: 16,
             redirects: 5,
             attempts: 4,
+            backoff: Duration::from_millis(500),
             pause: Duration::from_secs(10),
             request: Duration::from_secs(20),
             total: Duration::from_secs(60),
@@ -67,7 +71,7 @@ impl Default for Limits {
 }
 
 /// Time as the client sees it, so that tests need not wait.
-pub trait Clock {
+pub trait Clock: Send + Sync {
     /// Time since some fixed moment; never goes back.
     fn now(&self) -> Duration;
     /// Waits.
@@ -99,6 +103,8 @@ impl Clock for SystemClock {
 pub struct Repository {
     domain: String,
     path: String,
+    /// Another registry that has copies of it.
+    mirror: Option<String>,
 }
 
 /// The host that serves `docker.io`.
@@ -129,6 +135,7 @@ impl Repository {
             Ok(Self {
                 domain: domain.to_owned(),
                 path: path.to_owned(),
+                mirror: None,
             })
         } else {
             Err(Error::new("the reference", Cause::Reference))
@@ -141,6 +148,29 @@ impl Repository {
     /// As [`Repository::new`].
     pub fn of(reference: &crate::reference::ImageReference) -> Result<Self, Error> {
         Self::new(reference.domain(), reference.path())
+    }
+
+    /// The same repository as `host` has it, a mirror; `prefix` stands before the path there.
+    ///
+    /// # Errors
+    /// As [`Repository::new`].
+    pub fn mirrored(&self, host: &str, prefix: &str) -> Result<Self, Error> {
+        let path = match prefix.trim_matches('/') {
+            "" => self.path.clone(),
+            prefix => format!("{prefix}/{}", self.path),
+        };
+        Self::new(host, &path)?;
+        Ok(Self {
+            domain: self.domain.clone(),
+            path,
+            mirror: Some(host.to_owned()),
+        })
+    }
+
+    /// Whether it is a mirror's.
+    #[must_use]
+    pub fn is_mirror(&self) -> bool {
+        self.mirror.is_some()
     }
 
     /// The part of a reference before the first slash: `docker.io`.
@@ -158,6 +188,9 @@ impl Repository {
     /// The host, with port if there is one, that answers for the domain.
     #[must_use]
     pub fn host(&self) -> &str {
+        if let Some(mirror) = &self.mirror {
+            return mirror;
+        }
         match self.domain.as_str() {
             "docker.io" | "index.docker.io" => DOCKER_HUB,
             other => other,
@@ -167,6 +200,7 @@ impl Repository {
 
 impl std::fmt::Display for Repository {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}/{}", self.domain, self.path)
+        let domain = self.mirror.as_deref().unwrap_or(&self.domain);
+        write!(f, "{domain}/{}", self.path)
     }
 }

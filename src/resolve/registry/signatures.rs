@@ -3,9 +3,10 @@
 //! Nothing is verified here. What is returned is what some push access left in the repository; each
 //! signature speaks for itself when the caller verifies it against a key and the digest.
 //!
-//! Three places are read:
+//! Four places are read:
 //! * the tag `sha256-<hex>.sig`: an image whose layers are simple-signing payloads, with the signature and
 //!   its certificate as annotations (cosign's `specs/SIGNATURE_SPEC.md`);
+//! * the tag `sha256-<hex>.att`: the same of DSSE envelopes, which become bundles (cosign's `specs/ATTESTATION_SPEC.md`);
 //! * the referrers API, or its fallback tag `sha256-<hex>`: artifacts with one Sigstore bundle each
 //!   (cosign's `specs/BUNDLE_SPEC.md`);
 //! * there too, artifacts in the layout of the first, and Notary v2 envelopes.
@@ -13,7 +14,10 @@
 use std::collections::BTreeSet;
 
 use super::{Cause, Client, Descriptor, Document, Error, Reference, Repository, media_type};
-use crate::{digest::Digest, verify::notation};
+use crate::{
+    digest::Digest,
+    verify::{cosign, notation},
+};
 
 /// The most signatures that are taken of one image.
 pub const MAX_SIGNATURES: usize = 64;
@@ -72,7 +76,7 @@ pub struct Collected {
 /// Any [`Cause`] that says nothing about what the repository has: no connection, no access, a failing registry. That
 /// there are no signatures is no error.
 pub fn collect(
-    client: &mut Client,
+    client: &Client,
     repository: &Repository,
     digest: &Digest,
 ) -> Result<Collected, Error> {
@@ -84,11 +88,12 @@ pub fn collect(
         stopped: false,
         found: Collected::default(),
     };
-    let tag = format!("{}-{}.sig", digest.algorithm().name(), digest.hex());
-    match gatherer.client.manifest(repository, &Reference::Tag(tag)) {
-        Ok(manifest) => gatherer.layers(manifest.document)?,
-        Err(error) if error.is_not_found() => {}
-        Err(error) => return Err(error),
+    for tag in [cosign::tag(digest), cosign::attestation_tag(digest)] {
+        match gatherer.client.manifest(repository, &Reference::Tag(tag)) {
+            Ok(manifest) => gatherer.layers(manifest.document)?,
+            Err(error) if error.is_not_found() => {}
+            Err(error) => return Err(error),
+        }
     }
     for (index, descriptor) in gatherer.referrers(digest)?.into_iter().enumerate() {
         if gatherer.full(index) {
@@ -105,7 +110,7 @@ pub fn collect(
 }
 
 struct Gatherer<'a> {
-    client: &'a mut Client,
+    client: &'a Client,
     repository: &'a Repository,
     /// Layers already taken: digest and signature.
     seen: BTreeSet<(Digest, Option<String>)>,
@@ -186,7 +191,8 @@ impl Gatherer<'_> {
         for layer in document.layers {
             let simple = layer.media_type == media_type::SIMPLE_SIGNING;
             let envelope = notation::Proof::new(&layer.media_type, Vec::new()).is_some();
-            if !simple && !envelope && !is_bundle(&layer.media_type) {
+            let attestation = layer.media_type == cosign::ENVELOPE_TYPE;
+            if !simple && !envelope && !attestation && !is_bundle(&layer.media_type) {
                 continue;
             }
             if self.full(0) {
@@ -222,6 +228,23 @@ impl Gatherer<'_> {
                     Some(envelope) => RawSignature::Notation(envelope),
                     None => continue,
                 },
+                _ if attestation => {
+                    let parts = [
+                        take("certificate"),
+                        take("bundle"),
+                        take("rfc3161timestamp"),
+                    ];
+                    let [certificate, log, stamp] = parts.each_ref().map(Option::as_deref);
+                    match cosign::attestation(&bytes, certificate, log, stamp) {
+                        Ok(json) => RawSignature::Bundle { json },
+                        Err(failure) => {
+                            let skipped =
+                                format!("{} of {}: {failure}", layer.digest, self.repository);
+                            self.found.skipped.push(skipped);
+                            continue;
+                        }
+                    }
+                }
                 _ => RawSignature::Bundle { json: bytes },
             };
             self.bytes = self.bytes.saturating_add(item.size());

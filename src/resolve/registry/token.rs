@@ -7,7 +7,7 @@ use super::{
     Cause, Client, Repository,
     auth::{self, Challenge, Login, Secret},
     client::{code, object, refusal},
-    transport::{Authorization, Channel, Request, Response},
+    transport::{Authorization, Channel, Of, Request, Response},
     url::{Scheme, Url},
 };
 
@@ -23,11 +23,11 @@ impl Client {
     ) -> Result<Authorization, Cause> {
         let host = || repository.host().to_owned();
         let login = self.credentials.login(repository);
-        let sendable = login.filter(|login| !matches!(login, Login::Helper(_)));
-        if sendable.is_some() && response.channel != Channel::Verified {
+        let sendable = !matches!(login, None | Some(Login::Helper(_)));
+        if sendable && response.channel != Channel::Verified {
             return Err(Cause::Unprotected { host: host() });
         }
-        if let Some(Login::Bearer(token)) = login {
+        if let Some(Login::Bearer(token)) = &login {
             return Ok(Authorization {
                 value: bearer(&token.0, host())?,
                 login: true,
@@ -35,7 +35,7 @@ impl Client {
         }
         let headers = response.headers.get_all(header::WWW_AUTHENTICATE);
         match Challenge::parse(headers.iter().filter_map(|value| value.to_str().ok())) {
-            Some(Challenge::Basic) => match login.and_then(Login::basic) {
+            Some(Challenge::Basic) => match login.as_ref().and_then(Login::basic) {
                 Some(value) => Ok(Authorization { value, login: true }),
                 None => Err(self.unauthorized(repository, response)),
             },
@@ -92,9 +92,10 @@ impl Client {
         );
         let login = self.credentials.login(repository);
         let basic = login
+            .as_ref()
             .and_then(Login::basic)
             .map(|value| Authorization { value, login: true });
-        let refresh = match login {
+        let refresh = match &login {
             Some(Login::Refresh(token)) => Some(token),
             _ => None,
         };
@@ -120,6 +121,8 @@ impl Client {
             limit: TOKEN_LIMIT,
             // The login would go along.
             redirects: 0,
+            headers: &[],
+            of: Of::Registry,
         })?;
         match answer.status {
             200 => {}

@@ -1,11 +1,10 @@
 //! HTTP with bounds: how a host may be spoken to, redirects, retries, time and memory.
 
 use std::{
-    cell::RefCell,
     collections::BTreeMap,
     io::{self, Read as _},
     net::{IpAddr, Ipv6Addr},
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -23,14 +22,16 @@ use super::{
 
 /// Time to reach a host, TLS included; after that a host without TLS is asked in plain.
 const CONNECT: Duration = Duration::from_secs(10);
-/// The first pause before a second attempt; it doubles with each.
-const BACKOFF: Duration = Duration::from_millis(500);
+/// The longest time without a single byte, where the whole answer has no limit of its own.
+const SILENCE: Duration = Duration::from_secs(30);
+/// How many connections are kept open for later requests: of one host, and of all.
+const IDLE: (usize, usize) = (16, 64);
 /// How much of an answer with an error status is read, in bytes.
 const ERROR_BODY: usize = 16 << 10;
 
 /// How a host is spoken to, from the best to the worst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Channel {
+pub(in crate::resolve) enum Channel {
     /// TLS with a certificate from a trusted root.
     Verified,
     /// TLS with any certificate.
@@ -41,38 +42,55 @@ pub(super) enum Channel {
 
 /// The value of an `Authorization` header.
 #[derive(Clone, Debug)]
-pub(super) struct Authorization {
+pub(in crate::resolve) struct Authorization {
     pub(super) value: Secret,
     /// Whether it comes from the user's login. Then it is sent over verified TLS only.
     pub(super) login: bool,
 }
 
 /// One request.
-pub(super) struct Request<'a> {
-    pub(super) url: Url,
-    pub(super) accept: &'a str,
-    pub(super) authorization: Option<&'a Authorization>,
+pub(in crate::resolve) struct Request<'a> {
+    pub(in crate::resolve) url: Url,
+    pub(in crate::resolve) accept: &'a str,
+    pub(in crate::resolve) authorization: Option<&'a Authorization>,
     /// Sent as a form with POST when present.
-    pub(super) form: Option<&'a Secret>,
+    pub(in crate::resolve) form: Option<&'a Secret>,
     /// The largest body, in bytes.
-    pub(super) limit: usize,
+    pub(in crate::resolve) limit: usize,
     /// Redirects to follow.
-    pub(super) redirects: usize,
+    pub(in crate::resolve) redirects: usize,
+    /// What else the header has.
+    pub(in crate::resolve) headers: &'a [(header::HeaderName, String)],
+    /// Of whom it is asked.
+    pub(in crate::resolve) of: Of,
 }
 
-/// One complete answer.
-pub(super) struct Response {
-    pub(super) status: u16,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Vec<u8>,
+/// Of whom something is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::resolve) enum Of {
+    /// A registry: by TLS if the host has it.
+    Registry,
+    /// A server of files, exactly as its URL says. `https` means a certificate from a trusted root.
+    Web,
+    /// The same, and the body of a success is left to be read by the caller ([`Response::stream`]).
+    Stream,
+}
+
+/// One answer.
+pub(in crate::resolve) struct Response {
+    pub(in crate::resolve) status: u16,
+    pub(in crate::resolve) headers: HeaderMap,
+    pub(in crate::resolve) body: Vec<u8>,
     /// Who answered, after redirects.
-    pub(super) url: Url,
+    pub(in crate::resolve) url: Url,
     pub(super) channel: Channel,
+    /// The body of a success that was asked for so; then `body` is empty.
+    pub(in crate::resolve) stream: Option<ureq::BodyReader<'static>>,
 }
 
 impl Response {
     /// A header's text, if it is there and visible ASCII.
-    pub(super) fn header(&self, name: header::HeaderName) -> Option<&str> {
+    pub(in crate::resolve) fn header(&self, name: header::HeaderName) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 }
@@ -86,44 +104,48 @@ struct Failure {
     lesser: bool,
 }
 
-/// Sends requests; see the module's documentation.
-pub(super) struct Transport {
+/// Sends requests; see the module's documentation. Clones share connections and what was learnt of hosts.
+#[derive(Clone)]
+pub(in crate::resolve) struct Transport {
     verified: Agent,
     unverified: Agent,
-    insecure: Vec<String>,
+    /// Agents for hosts with roots of their own.
+    own: Arc<BTreeMap<String, Agent>>,
+    insecure: Arc<[String]>,
     limits: Limits,
-    clock: Box<dyn Clock>,
+    clock: Arc<dyn Clock>,
     deadline: Duration,
     /// What was found to work, by host.
-    channels: RefCell<BTreeMap<String, Channel>>,
+    channels: Arc<Mutex<BTreeMap<String, Channel>>>,
+    /// Held by whoever finds out about a host.
+    probes: Arc<Mutex<BTreeMap<String, Arc<Mutex<()>>>>>,
 }
 
 impl Transport {
-    /// `roots` is a PEM bundle; without one the built-in roots are used.
+    /// `roots` is a PEM bundle; without one the built-in roots are used. `host_roots` are further bundles, by host.
     pub(super) fn new(
         limits: Limits,
         insecure: Vec<String>,
         roots: Option<&[u8]>,
+        host_roots: &BTreeMap<String, Vec<u8>>,
         proxy: bool,
-        clock: Box<dyn Clock>,
+        clock: Arc<dyn Clock>,
     ) -> Result<Self, Cause> {
-        let roots = match roots {
-            None => RootCerts::WebPki,
-            Some(pem) => {
-                let certificates: Vec<Certificate<'static>> = ureq::tls::parse_pem(pem)
-                    .filter_map(|item| match item {
-                        Ok(PemItem::Certificate(certificate)) => Some(certificate),
-                        _ => None,
-                    })
-                    .collect();
-                if certificates.is_empty() {
-                    return Err(Cause::Roots);
-                }
-                RootCerts::new_with_certs(&certificates)
+        let read = |pem: &[u8]| -> Result<RootCerts, Cause> {
+            let certificates: Vec<Certificate<'static>> = ureq::tls::parse_pem(pem)
+                .filter_map(|item| match item {
+                    Ok(PemItem::Certificate(certificate)) => Some(certificate),
+                    _ => None,
+                })
+                .collect();
+            if certificates.is_empty() {
+                return Err(Cause::Roots);
             }
+            Ok(RootCerts::new_with_certs(&certificates))
         };
+        let roots_of_all = roots.map_or(Ok(RootCerts::WebPki), read)?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let agent = |verify: bool| {
+        let agent = |roots: &RootCerts, verify: bool| {
             let tls = TlsConfig::builder()
                 .root_certs(roots.clone())
                 .disable_verification(!verify)
@@ -134,6 +156,9 @@ impl Transport {
                 .http_status_as_error(false)
                 .max_redirects(0)
                 .max_redirects_will_error(false)
+                .max_idle_connections_per_host(IDLE.0)
+                .max_idle_connections(IDLE.1)
+                .accept_encoding("identity")
                 .user_agent(concat!("verified-dockerfile/", env!("CARGO_PKG_VERSION")));
             let config = if proxy {
                 config.build()
@@ -142,19 +167,57 @@ impl Transport {
             };
             new_agent(config)
         };
+        let own = host_roots
+            .iter()
+            .map(|(host, pem)| {
+                // Those of all hosts count here, too; the built-in ones are no list that could be added to.
+                let mut all = pem.clone();
+                all.push(b'\n');
+                all.extend_from_slice(roots.unwrap_or_default());
+                Ok((host.to_ascii_lowercase(), agent(&read(&all)?, true)))
+            })
+            .collect::<Result<_, Cause>>()?;
         Ok(Self {
-            verified: agent(true),
-            unverified: agent(false),
+            verified: agent(&roots_of_all, true),
+            unverified: agent(&roots_of_all, false),
+            own: Arc::new(own),
             deadline: clock.now().saturating_add(limits.total),
-            insecure,
+            insecure: insecure.into(),
             limits,
             clock,
-            channels: RefCell::default(),
+            channels: Arc::default(),
+            probes: Arc::default(),
         })
     }
 
+    /// The same with `total` from now on.
+    pub(super) fn renewed(&self, total: Duration) -> Self {
+        Self {
+            deadline: self.clock.now().saturating_add(total),
+            ..self.clone()
+        }
+    }
+
+    /// Waits before another attempt, the `attempt`th (from 1); `false` if none may follow.
+    pub(in crate::resolve) fn pause(&self, attempt: u32) -> bool {
+        let wait = self.backoff(attempt);
+        let may = attempt < self.limits.attempts && wait < self.remaining();
+        if may {
+            self.clock.sleep(wait);
+        }
+        may
+    }
+
+    fn backoff(&self, attempt: u32) -> Duration {
+        let factor = 1_u32
+            .checked_shl(attempt.saturating_sub(1))
+            .unwrap_or(u32::MAX);
+        let wait = self.limits.backoff.saturating_mul(factor);
+        wait.min(self.limits.pause)
+    }
+
     /// Sends a request and follows redirects. Credentials stay at the host they were meant for.
-    pub(super) fn send(&self, request: &Request<'_>) -> Result<Response, Cause> {
+    pub(in crate::resolve) fn send(&self, request: &Request<'_>) -> Result<Response, Cause> {
         let mut url = request.url.clone();
         let mut authorization = request.authorization;
         for _ in 0..=request.redirects {
@@ -164,13 +227,16 @@ impl Transport {
             }
             let target = response
                 .header(header::LOCATION)
-                .and_then(|location| response.url.join(location));
+                .and_then(|location| match request.of {
+                    Of::Registry => response.url.join(location),
+                    Of::Web | Of::Stream => response.url.join_web(location),
+                });
             let refused = || Cause::RedirectTarget {
                 host: response.url.authority.clone(),
             };
             let target = target.ok_or_else(refused)?;
-            let downgrade =
-                response.channel == Channel::Verified || !self.may_be_insecure(&target.authority);
+            let downgrade = response.channel == Channel::Verified
+                || request.of == Of::Registry && !self.may_be_insecure(&target.authority);
             if target.scheme == Scheme::Http && downgrade {
                 return Err(refused());
             }
@@ -191,9 +257,9 @@ impl Transport {
         authorization: Option<&Authorization>,
         request: &Request<'_>,
     ) -> Result<Response, Cause> {
-        let mut backoff = BACKOFF;
         let mut attempt = 1;
         loop {
+            let backoff = self.backoff(attempt);
             let result = self.descend(url, authorization, request);
             let wait = match &result {
                 Ok(response) if matches!(response.status, 429 | 500 | 502 | 503 | 504) => {
@@ -210,8 +276,7 @@ impl Transport {
                 return result.map_err(|failure| failure.cause);
             }
             self.clock.sleep(wait);
-            backoff = backoff.saturating_mul(2);
-            attempt += 1;
+            attempt = attempt.saturating_add(1);
         }
     }
 
@@ -222,7 +287,13 @@ impl Transport {
         authorization: Option<&Authorization>,
         request: &Request<'_>,
     ) -> Result<Response, Failure> {
-        let ways = self.ways(url);
+        // What one finds out of a host, the others that want to know wait for.
+        let probe = (self.ways(url, request.of).len() > 1).then(|| {
+            let mut probes = held(&self.probes);
+            Arc::clone(probes.entry(url.authority.clone()).or_default())
+        });
+        let _probing = probe.as_deref().map(held);
+        let ways = self.ways(url, request.of);
         let mut first: Option<Failure> = None;
         for &channel in ways {
             match self.attempt(url, channel, authorization, request) {
@@ -234,9 +305,7 @@ impl Transport {
                 }
                 Ok(response) => {
                     if url.scheme != Scheme::Http {
-                        self.channels
-                            .borrow_mut()
-                            .insert(url.authority.clone(), channel);
+                        held(&self.channels).insert(url.authority.clone(), channel);
                     }
                     return Ok(response);
                 }
@@ -262,9 +331,12 @@ impl Transport {
     }
 
     /// What to try, best first. Only a host that was not asked for by scheme is ever asked in plain.
-    fn ways(&self, url: &Url) -> &'static [Channel] {
+    fn ways(&self, url: &Url, of: Of) -> &'static [Channel] {
         use Channel::{Plain, Unverified, Verified};
-        let known = self.channels.borrow().get(&url.authority).copied();
+        if of != Of::Registry && url.scheme != Scheme::Http {
+            return &[Verified];
+        }
+        let known = held(&self.channels).get(&url.authority).copied();
         match (url.scheme, known) {
             (Scheme::Http, _) | (Scheme::Best, Some(Plain)) => &[Plain],
             (_, Some(Verified)) => &[Verified],
@@ -305,7 +377,7 @@ impl Transport {
             }));
         }
         let agent = if channel == Channel::Verified {
-            &self.verified
+            self.own.get(&url.authority).unwrap_or(&self.verified)
         } else {
             &self.unverified
         };
@@ -323,6 +395,9 @@ impl Transport {
         if request.form.is_some() {
             message = message.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
         }
+        for (name, value) in request.headers {
+            message = message.header(name, value);
+        }
         let body = request.form.map_or("", |form| &form.0).to_owned();
         let message = message.body(body).map_err(|_| {
             fatal(Cause::Malformed {
@@ -330,9 +405,12 @@ impl Transport {
                 what: "an address that cannot be asked",
             })
         })?;
+        let streamed = request.of == Of::Stream;
         let message = agent
             .configure_request(message)
-            .timeout_global(Some(time))
+            .timeout_global((!streamed).then_some(time))
+            .timeout_recv_response(Some(time))
+            .timeout_per_read(Some(SILENCE.min(time)))
             .timeout_connect(Some(CONNECT.min(time)))
             .build();
         let failed = |error| failure(url, error, &timeout);
@@ -348,6 +426,27 @@ impl Transport {
         {
             return Err(fatal(Cause::TooLarge { limit }));
         }
+        let headers = std::mem::take(answer.headers_mut());
+        let answered = |body, stream| {
+            let mut url = url.clone();
+            url.scheme = if channel == Channel::Plain {
+                Scheme::Http
+            } else {
+                Scheme::Https
+            };
+            Response {
+                status,
+                headers,
+                body,
+                url,
+                channel,
+                stream,
+            }
+        };
+        if streamed && success {
+            let stream = answer.into_body().into_reader();
+            return Ok(answered(Vec::new(), Some(stream)));
+        }
         let mut bytes = Vec::new();
         let more = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
         let read = answer
@@ -362,24 +461,10 @@ impl Transport {
                 return Err(fatal(Cause::TooLarge { limit }));
             }
         }
-        let headers = std::mem::take(answer.headers_mut());
-        let scheme = if channel == Channel::Plain {
-            Scheme::Http
-        } else {
-            Scheme::Https
-        };
-        let mut url = url.clone();
-        url.scheme = scheme;
-        Ok(Response {
-            status,
-            headers,
-            body: bytes,
-            url,
-            channel,
-        })
+        Ok(answered(bytes, None))
     }
 
-    fn remaining(&self) -> Duration {
+    pub(in crate::resolve) fn remaining(&self) -> Duration {
         self.deadline.saturating_sub(self.clock.now())
     }
 
@@ -400,6 +485,11 @@ impl Transport {
             Err(_) => bare == "localhost" || bare.ends_with(".localhost"),
         }
     }
+}
+
+/// A lock that is taken also after a panic elsewhere: what it guards is whole at any time.
+pub(in crate::resolve) fn held<T: ?Sized>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
+    lock.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(not(test))]
@@ -495,9 +585,17 @@ mod tests {
 
     #[test]
     fn only_local_or_named_hosts_may_be_insecure() {
-        let clock = Box::new(super::super::SystemClock::default());
+        let clock = Arc::new(super::super::SystemClock::default());
         let named = vec!["named.test".to_owned(), "port.test:5000".to_owned()];
-        let transport = Transport::new(Limits::default(), named, None, false, clock).unwrap();
+        let transport = Transport::new(
+            Limits::default(),
+            named,
+            None,
+            &BTreeMap::new(),
+            false,
+            clock,
+        )
+        .unwrap();
         for yes in [
             "localhost",
             "localhost:5000",

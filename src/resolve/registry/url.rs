@@ -4,7 +4,7 @@ use super::transport::Channel;
 
 /// What a URL says about TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Scheme {
+pub(in crate::resolve) enum Scheme {
     /// Nothing: as good as the host can.
     Best,
     Https,
@@ -13,17 +13,17 @@ pub(super) enum Scheme {
 
 /// The parts of a URL that matter here. Has no user, no password and no fragment.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Url {
-    pub(super) scheme: Scheme,
+pub(in crate::resolve) struct Url {
+    pub(in crate::resolve) scheme: Scheme,
     /// Host, and port if there is one.
-    pub(super) authority: String,
+    pub(in crate::resolve) authority: String,
     /// Path and query. May hold a secret of its sender, so it is never shown.
     target: String,
 }
 
 impl Url {
     /// `target` on `authority`, by TLS if the host has it.
-    pub(super) fn new(authority: &str, target: String) -> Self {
+    pub(in crate::resolve) fn new(authority: &str, target: String) -> Self {
         Self {
             scheme: Scheme::Best,
             authority: authority.to_ascii_lowercase(),
@@ -32,7 +32,7 @@ impl Url {
     }
 
     /// An absolute URL.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub(in crate::resolve) fn parse(text: &str) -> Option<Self> {
         let (scheme, rest) = match text.split_once("://")? {
             (scheme, rest) if scheme.eq_ignore_ascii_case("https") => (Scheme::Https, rest),
             (scheme, rest) if scheme.eq_ignore_ascii_case("http") => (Scheme::Http, rest),
@@ -56,7 +56,7 @@ impl Url {
     }
 
     /// What `location` means when this URL answers with it: absolute, or from the root of the host.
-    pub(super) fn join(&self, location: &str) -> Option<Self> {
+    pub(in crate::resolve) fn join(&self, location: &str) -> Option<Self> {
         let scheme = if self.scheme == Scheme::Http {
             "http"
         } else {
@@ -71,13 +71,23 @@ impl Url {
         }
     }
 
+    /// The same, or beside this URL, as web servers have it.
+    pub(in crate::resolve) fn join_web(&self, location: &str) -> Option<Self> {
+        if location.is_empty() || location.starts_with('/') || location.contains("://") {
+            return self.join(location);
+        }
+        let path = self.target.split('?').next().unwrap_or_default();
+        let (folder, _) = path.rsplit_once('/').unwrap_or_default();
+        self.join(&format!("{folder}/{location}"))
+    }
+
     /// Whether both are the same host by the same scheme and port.
-    pub(super) fn same_origin(&self, other: &Self) -> bool {
+    pub(in crate::resolve) fn same_origin(&self, other: &Self) -> bool {
         self.scheme == other.scheme && self.authority == other.authority
     }
 
     /// With a query added.
-    pub(super) fn with_query(mut self, query: &str) -> Self {
+    pub(in crate::resolve) fn with_query(mut self, query: &str) -> Self {
         self.target
             .push(if self.target.contains('?') { '&' } else { '?' });
         self.target.push_str(query);
@@ -85,7 +95,7 @@ impl Url {
     }
 
     /// As text, for one channel; may hold a secret of its sender.
-    pub(super) fn text(&self, channel: Channel) -> String {
+    pub(in crate::resolve) fn text(&self, channel: Channel) -> String {
         let scheme = if channel == Channel::Plain {
             "http"
         } else {
@@ -136,5 +146,11 @@ mod tests {
             assert_eq!(Url::parse(bad), None, "{bad}");
         }
         assert_eq!(Url::new("a.test", "/v2/".into()).join("relative"), None);
+        let beside = Url::new("a.test", "/v2/a?b/c".into()).join_web("relative");
+        let wanted = "https://a.test/v2/relative";
+        assert_eq!(beside.unwrap().text(Channel::Verified), wanted);
+        for bad in ["", "ftp://b.test/", "https://u:p@b.test/"] {
+            assert_eq!(Url::new("a.test", "/".into()).join_web(bad), None);
+        }
     }
 }

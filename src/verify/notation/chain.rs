@@ -17,7 +17,7 @@ use x509_cert::{
 use super::super::{Failure, shown};
 
 /// Longest chain read.
-pub(super) const MAX_CHAIN: usize = 8;
+pub(in crate::verify) const MAX_CHAIN: usize = 8;
 
 const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
@@ -40,21 +40,21 @@ const OTHER_TRADES: [ObjectIdentifier; 6] = [
 
 /// What the leaf is for.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Purpose {
+pub(in crate::verify) enum Purpose {
     CodeSigning,
     TimeStamping,
 }
 
 /// The hash functions that signatures use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Hash {
+pub(in crate::verify) enum Hash {
     Sha256,
     Sha384,
     Sha512,
 }
 
 impl Hash {
-    pub(super) fn digest(self, bytes: &[u8]) -> Vec<u8> {
+    pub(in crate::verify) fn digest(self, bytes: &[u8]) -> Vec<u8> {
         match self {
             Self::Sha256 => Sha256::digest(bytes).to_vec(),
             Self::Sha384 => Sha384::digest(bytes).to_vec(),
@@ -64,7 +64,7 @@ impl Hash {
 }
 
 /// A public key of one of the algorithms that Notary v2 knows.
-pub(super) enum PublicKey {
+pub(in crate::verify) enum PublicKey {
     Rsa(rsa::RsaPublicKey),
     P256(p256::ecdsa::VerifyingKey),
     P384(p384::ecdsa::VerifyingKey),
@@ -77,12 +77,12 @@ fn bad(certificate: &Certificate, why: &str) -> Failure {
 }
 
 /// The subject, as RFC 4514 writes it.
-pub(super) fn name(certificate: &Certificate) -> String {
+pub(in crate::verify) fn name(certificate: &Certificate) -> String {
     shown(&certificate.tbs_certificate.subject.to_string())
 }
 
 /// Reads one DER certificate.
-pub(super) fn read(der: &[u8]) -> Result<Certificate, Failure> {
+pub(in crate::verify) fn read(der: &[u8]) -> Result<Certificate, Failure> {
     let certificate = Certificate::from_der(der)
         .map_err(|error| Failure::Certificate(shown(&format!("it cannot be read: {error}"))))?;
     // What was signed is the encoding; it must be the one read.
@@ -93,7 +93,7 @@ pub(super) fn read(der: &[u8]) -> Result<Certificate, Failure> {
 }
 
 impl PublicKey {
-    pub(super) fn of(certificate: &Certificate) -> Result<Self, Failure> {
+    pub(in crate::verify) fn of(certificate: &Certificate) -> Result<Self, Failure> {
         Self::read(&certificate.tbs_certificate.subject_public_key_info)
             .map_err(|why| bad(certificate, &why))
     }
@@ -132,7 +132,7 @@ impl PublicKey {
     }
 
     /// The hash that Notary v2 wants with this key, by its size; none for a size that it does not know.
-    pub(super) fn hash(&self) -> Option<Hash> {
+    pub(in crate::verify) fn hash(&self) -> Option<Hash> {
         match self {
             Self::Rsa(key) => match key.n().bits() {
                 2048 => Some(Hash::Sha256),
@@ -147,7 +147,12 @@ impl PublicKey {
     }
 
     /// Whether `signature` is one over `message` as JWS and COSE have it: RSASSA-PSS with a salt as long as the hash, or `r ‖ s`.
-    pub(super) fn verify_jose(&self, hash: Hash, message: &[u8], signature: &[u8]) -> bool {
+    pub(in crate::verify) fn verify_jose(
+        &self,
+        hash: Hash,
+        message: &[u8],
+        signature: &[u8],
+    ) -> bool {
         let digest = hash.digest(message);
         match self {
             Self::Rsa(key) => {
@@ -168,7 +173,12 @@ impl PublicKey {
     }
 
     /// Whether `signature` is one over `message` as certificates and CMS have it: PKCS #1 v1.5, or DER.
-    pub(super) fn verify_x509(&self, hash: Hash, message: &[u8], signature: &[u8]) -> bool {
+    pub(in crate::verify) fn verify_x509(
+        &self,
+        hash: Hash,
+        message: &[u8],
+        signature: &[u8],
+    ) -> bool {
         let digest = hash.digest(message);
         match self {
             Self::Rsa(key) => {
@@ -190,7 +200,7 @@ impl PublicKey {
 }
 
 /// The hash of a certificate's signature algorithm, and whether it is for RSA keys.
-pub(super) fn algorithm(oid: ObjectIdentifier) -> Result<(Hash, bool), String> {
+pub(in crate::verify) fn algorithm(oid: ObjectIdentifier) -> Result<(Hash, bool), String> {
     match oid.to_string().as_str() {
         "1.2.840.113549.1.1.11" => Ok((Hash::Sha256, true)),
         "1.2.840.113549.1.1.12" => Ok((Hash::Sha384, true)),
@@ -204,7 +214,7 @@ pub(super) fn algorithm(oid: ObjectIdentifier) -> Result<(Hash, bool), String> {
 }
 
 /// Checks the chain itself: each certificate is signed by the next, the last by itself, and each may do what it does.
-pub(super) fn check(chain: &[Certificate], purpose: Purpose) -> Result<(), Failure> {
+pub(in crate::verify) fn check(chain: &[Certificate], purpose: Purpose) -> Result<(), Failure> {
     let Some((leaf, issuers)) = chain.split_first() else {
         return Err(Failure::Certificate("there is none".to_owned()));
     };
@@ -365,7 +375,7 @@ fn may_issue(issuer: &Certificate, below: usize, purpose: Purpose) -> Result<(),
 }
 
 /// Whether all of them are valid at `at`.
-pub(super) fn valid(chain: &[Certificate], at: Timestamp) -> Result<(), Failure> {
+pub(in crate::verify) fn valid(chain: &[Certificate], at: Timestamp) -> Result<(), Failure> {
     for certificate in chain {
         let validity = &certificate.tbs_certificate.validity;
         let time = |time: &x509_cert::time::Time| {

@@ -31,7 +31,7 @@ use x509_cert::Certificate;
 use super::{Artifact, Failure, Signer, base64, json, shown, stream};
 use crate::digest::Digest;
 
-mod chain;
+pub(in crate::verify) mod chain;
 mod cose;
 mod identity;
 mod jws;

@@ -4,36 +4,26 @@
 //! the signature, the CMS signature of the authority, its certificate (named in the signed attributes) and its chain to a root of the policy, at the time
 //! stamped.
 
-use cms::{
-    cert::CertificateChoices,
-    content_info::ContentInfo,
-    signed_data::{SignedData, SignerIdentifier, SignerInfo},
-};
 use jiff::{SignedDuration, Timestamp, civil, tz::TimeZone};
 use x509_cert::{
     Certificate,
     der::{
         Decode as _, Encode as _, Reader, SliceReader, Tag, TagNumber, Tagged as _,
-        asn1::{AnyRef, ObjectIdentifier, OctetString, OctetStringRef},
+        asn1::{AnyRef, ObjectIdentifier, OctetString},
     },
-    ext::pkix::SubjectKeyIdentifier,
     spki::AlgorithmIdentifierOwned,
 };
 
 use super::{
+    super::cms::{self, Message, by_oid},
     Failure,
-    chain::{self, Hash, MAX_CHAIN, PublicKey, Purpose},
+    chain::{self, Hash, MAX_CHAIN, Purpose},
     shown,
 };
 
-const SIGNED_DATA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.7.2");
 const TST_INFO: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.16.1.4");
-const CONTENT_TYPE: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.3");
-const MESSAGE_DIGEST: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.4");
 const SIGNING_CERTIFICATE_V2: ObjectIdentifier =
     ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.16.2.47");
-const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
-const KEY_IDENTIFIER: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.14");
 /// The baseline policy of RFC 3628, whose accuracy is one second.
 const BASELINE: ObjectIdentifier = ObjectIdentifier::new_unwrap("0.4.0.2023.1.1");
 
@@ -48,133 +38,44 @@ fn malformed(error: x509_cert::der::Error) -> Failure {
     bad(shown(&format!("it is malformed: {error}")))
 }
 
+impl From<cms::Error> for Failure {
+    fn from(error: cms::Error) -> Self {
+        bad(error.to_string())
+    }
+}
+
 /// The earliest and the latest time at which the authority saw `signature`.
 pub(super) fn verify(
     token: &[u8],
     signature: &[u8],
     roots: &[Certificate],
 ) -> Result<(Timestamp, Timestamp), Failure> {
-    let outer = ContentInfo::from_der(token).map_err(malformed)?;
-    if outer.content_type != SIGNED_DATA {
-        return Err(bad("it is no signed data"));
-    }
-    let data: SignedData = outer.content.decode_as().map_err(malformed)?;
-    if data.encap_content_info.econtent_type != TST_INFO {
-        return Err(bad("it is about something else than time"));
-    }
-    let content = data
-        .encap_content_info
-        .econtent
-        .as_ref()
+    let message = Message::read(token, TST_INFO, "time")?;
+    let content = message
+        .content
+        .as_deref()
         .ok_or_else(|| bad("it is empty"))?;
-    let content = content
-        .decode_as::<OctetStringRef<'_>>()
-        .map_err(malformed)?
-        .as_bytes();
     let info = Info::read(content).map_err(malformed)?;
-    let hash = by_oid(info.hash)?;
-    if info.imprint != hash.digest(signature) {
+    if info.imprint != by_oid(info.hash)?.digest(signature) {
         return Err(bad("it is over another signature"));
     }
-    let [signer] = data.signer_infos.0.as_slice() else {
-        return Err(bad("it has not one signer"));
-    };
-    let embedded: Vec<Certificate> = data
-        .certificates
-        .iter()
-        .flat_map(|set| set.0.iter())
-        .filter_map(|choice| match choice {
-            CertificateChoices::Certificate(certificate) => Some(certificate.clone()),
-            CertificateChoices::Other(_) => None,
-        })
-        .take(2 * MAX_CHAIN)
-        .collect();
-    let leaf = embedded
-        .iter()
-        .find(|certificate| is_signer(certificate, &signer.sid))
-        .ok_or_else(|| bad("the certificate of its signer is not in it"))?;
-    check_signer(signer, leaf, content)?;
-    let chain = build(leaf, &embedded, roots)?;
+    message.check(content)?;
+    check_name(&message)?;
+    let chain = build(&message.leaf, &message.certificates, roots)?;
     let (from, until) = info.range()?;
     chain::check(&chain, Purpose::TimeStamping)?;
     chain::valid(&chain, info.time)?;
     Ok((from, until))
 }
 
-fn is_signer(certificate: &Certificate, id: &SignerIdentifier) -> bool {
-    let tbs = &certificate.tbs_certificate;
-    match id {
-        SignerIdentifier::IssuerAndSerialNumber(id) => {
-            tbs.issuer == id.issuer && tbs.serial_number == id.serial_number
-        }
-        SignerIdentifier::SubjectKeyIdentifier(id) => {
-            let mut extensions = tbs.extensions.iter().flatten();
-            extensions.any(|extension| {
-                extension.extn_id == KEY_IDENTIFIER
-                    && SubjectKeyIdentifier::from_der(extension.extn_value.as_bytes())
-                        .is_ok_and(|found| found == *id)
-            })
-        }
-    }
-}
-
-fn by_oid(oid: ObjectIdentifier) -> Result<Hash, Failure> {
-    match oid.to_string().as_str() {
-        "2.16.840.1.101.3.4.2.1" => Ok(Hash::Sha256),
-        "2.16.840.1.101.3.4.2.2" => Ok(Hash::Sha384),
-        "2.16.840.1.101.3.4.2.3" => Ok(Hash::Sha512),
-        other => Err(bad(format!("the hash function {other} is weak or unknown"))),
-    }
-}
-
-/// The CMS signature (RFC 5652 section 5.4) and the attributes that it is over.
-fn check_signer(signer: &SignerInfo, leaf: &Certificate, content: &[u8]) -> Result<(), Failure> {
-    let attributes = signer
-        .signed_attrs
-        .as_ref()
-        .ok_or_else(|| bad("it has no signed attributes"))?;
-    let one = |oid: ObjectIdentifier, what: &str| {
-        let mut found = attributes.iter().filter(|attribute| attribute.oid == oid);
-        match (
-            found.next().map(|found| found.values.as_slice()),
-            found.next(),
-        ) {
-            (Some([value]), None) => Ok(value),
-            _ => Err(bad(format!("it has not one signed {what}"))),
-        }
-    };
-    let kind: ObjectIdentifier = one(CONTENT_TYPE, "content type")?
-        .decode_as()
-        .map_err(malformed)?;
-    if kind != TST_INFO {
-        return Err(bad("it is signed as something else than time"));
-    }
-    let hash = by_oid(signer.digest_alg.oid)?;
-    let digest: OctetString = one(MESSAGE_DIGEST, "digest")?
-        .decode_as()
-        .map_err(malformed)?;
-    if digest.as_bytes() != hash.digest(content) {
-        return Err(bad("its content was changed"));
-    }
-    let named = one(SIGNING_CERTIFICATE_V2, "signing certificate")?
-        .to_der()
-        .map_err(malformed)?;
-    let (named_hash, named) = first_certificate(&named).map_err(malformed)?;
-    let named_hash = named_hash.map_or(Ok(Hash::Sha256), by_oid)?;
-    if named != named_hash.digest(&leaf.to_der().map_err(malformed)?) {
+/// That the authority signed the name of its certificate, too.
+fn check_name(message: &Message) -> Result<(), Failure> {
+    let named = message.signed(SIGNING_CERTIFICATE_V2, "signing certificate")?;
+    let named = named.to_der().map_err(malformed)?;
+    let (hash, named) = first_certificate(&named).map_err(malformed)?;
+    let hash = hash.map_or(Ok(Hash::Sha256), by_oid)?;
+    if named != hash.digest(&message.leaf.to_der().map_err(malformed)?) {
         return Err(bad("its certificate is not the one that it names"));
-    }
-    let key = PublicKey::of(leaf)?;
-    let (signed_hash, rsa) = match signer.signature_algorithm.oid {
-        RSA => (hash, true),
-        other => chain::algorithm(other).map_err(bad)?,
-    };
-    let message = attributes.to_der().map_err(malformed)?;
-    if rsa != matches!(key, PublicKey::Rsa(_))
-        || signed_hash != hash
-        || !key.verify_x509(hash, &message, signer.signature.as_bytes())
-    {
-        return Err(bad("its signature does not hold"));
     }
     Ok(())
 }

@@ -18,6 +18,7 @@ use crate::{
     digest::Digest,
     verify::{
         Failure, base64,
+        bundle::{MAX_BUNDLE, MEDIA_TYPE},
         cosign::{MAX_ANNOTATION, Signature},
         json::read,
         key::unhex,
@@ -59,69 +60,101 @@ struct Timestamp {
     token: String,
 }
 
-/// The bundle that `signature` is, with the PEM `certificate` or of a key pair. Where no log entry is, it is one of version 0.3, which
-/// only trust roots without logs accept.
+/// The bundle that `signature` is, with the PEM `certificate` or of a key pair.
 pub(in crate::verify) fn bundle(
     signature: &Signature,
     certificate: Option<&str>,
 ) -> Result<types::Bundle, Failure> {
-    let material = match certificate {
-        Some(pem) => {
-            let form = |why: &str| Failure::Form {
-                what: "certificate",
-                why: why.to_owned(),
-            };
-            let pem = pem.replace("\r\n", "\n");
-            let (label, der) =
-                Document::from_pem(&pem).map_err(|_| form("it is not one PEM block"))?;
-            if label != "CERTIFICATE" {
-                return Err(form("it is a PEM block of something else"));
-            }
-            (
-                "certificate",
-                json!({"rawBytes": Base64::encode_string(der.as_bytes())}),
-            )
-        }
-        None => ("publicKey", json!({"hint": ""})),
+    let content = json!({
+        "messageDigest": {
+            "algorithm": "SHA2_256",
+            "digest": Base64::encode_string(&Sha256::digest(&signature.payload)),
+        },
+        "signature": signature.signature,
+    });
+    let (log, timestamp) = (signature.log.as_deref(), signature.timestamp.as_deref());
+    let bundle = value(certificate, log, timestamp, ("messageSignature", content))?;
+    serde_json::from_value(bundle).map_err(|error| Failure::Form {
+        what: "annotation",
+        why: shown(&error.to_string()),
+    })
+}
+
+/// The bundle, in JSON, that an attestation of the older format is: an `envelope` with the annotations of its layer.
+pub(in crate::verify) fn attestation(
+    envelope: &[u8],
+    certificate: Option<&str>,
+    log: Option<&str>,
+    timestamp: Option<&str>,
+) -> Result<Vec<u8>, Failure> {
+    // Read as what it is when the bundle is verified; here only nothing may be there twice.
+    let form = |why: String| Failure::Form {
+        what: "envelope",
+        why,
     };
-    let entry = signature.log.as_deref().map(log_entry).transpose()?;
-    let (version, (name, content)) = match (&entry, material) {
-        (None, material) => ("application/vnd.dev.sigstore.bundle.v0.3+json", material),
-        (Some(_), ("certificate", one)) => (
-            "application/vnd.dev.sigstore.bundle+json;version=0.1",
-            ("x509CertificateChain", json!({"certificates": [one]})),
-        ),
-        (Some(_), material) => (
-            "application/vnd.dev.sigstore.bundle+json;version=0.1",
-            material,
+    read::<IgnoredAny>(envelope, MAX_BUNDLE / 2).map_err(|error| form(error.to_string()))?;
+    let content: Value =
+        serde_json::from_slice(envelope).map_err(|error| form(error.to_string()))?;
+    let bundle = value(certificate, log, timestamp, ("dsseEnvelope", content))?;
+    serde_json::to_vec(&bundle).map_err(|error| form(error.to_string()))
+}
+
+/// A bundle. Where no log entry is, it is one of version 0.3, which only trust roots without logs accept.
+fn value(
+    certificate: Option<&str>,
+    log: Option<&str>,
+    timestamp: Option<&str>,
+    (content_name, content): (&str, Value),
+) -> Result<Value, Failure> {
+    let annotations = [certificate, log, timestamp].into_iter().flatten();
+    if annotations.map(str::len).any(|len| len > MAX_ANNOTATION) {
+        return Err(Failure::Form {
+            what: "annotation",
+            why: format!("it has more than {MAX_ANNOTATION} bytes"),
+        });
+    }
+    let entry = log.map(log_entry).transpose()?;
+    let version = match &entry {
+        None => MEDIA_TYPE,
+        Some(_) => "application/vnd.dev.sigstore.bundle+json;version=0.1",
+    };
+    let (name, material) = match (certificate, &entry) {
+        (None, _) => ("publicKey", json!({"hint": ""})),
+        (Some(pem), None) => ("certificate", raw_certificate(pem)?),
+        (Some(pem), Some(_)) => (
+            "x509CertificateChain",
+            json!({"certificates": [raw_certificate(pem)?]}),
         ),
     };
-    let stamps: Vec<Value> = match &signature.timestamp {
+    let stamps: Vec<Value> = match timestamp {
         None => Vec::new(),
         Some(text) => {
             let stamp: Timestamp = annotation("timestamp", text)?;
             vec![json!({"signedTimestamp": stamp.token})]
         }
     };
-    let bundle = json!({
+    Ok(json!({
         "mediaType": version,
         "verificationMaterial": {
-            name: content,
+            name: material,
             "tlogEntries": entry.into_iter().collect::<Vec<_>>(),
             "timestampVerificationData": {"rfc3161Timestamps": stamps},
         },
-        "messageSignature": {
-            "messageDigest": {
-                "algorithm": "SHA2_256",
-                "digest": Base64::encode_string(&Sha256::digest(&signature.payload)),
-            },
-            "signature": signature.signature,
-        },
-    });
-    serde_json::from_value(bundle).map_err(|error| Failure::Form {
-        what: "annotation",
-        why: shown(&error.to_string()),
-    })
+        content_name: content,
+    }))
+}
+
+fn raw_certificate(pem: &str) -> Result<Value, Failure> {
+    let form = |why: &str| Failure::Form {
+        what: "certificate",
+        why: why.to_owned(),
+    };
+    let pem = pem.replace("\r\n", "\n");
+    let (label, der) = Document::from_pem(&pem).map_err(|_| form("it is not one PEM block"))?;
+    if label != "CERTIFICATE" {
+        return Err(form("it is a PEM block of something else"));
+    }
+    Ok(json!({"rawBytes": Base64::encode_string(der.as_bytes())}))
 }
 
 fn log_entry(text: &str) -> Result<Value, Failure> {

@@ -5,6 +5,7 @@
 
 use super::*;
 
+mod collision;
 mod hostile;
 
 const REPOSITORY: &str = "localhost:5077/team/app";
@@ -340,4 +341,31 @@ fn message_signatures_over_files() {
         };
         refused(with_bundle(&long, &bundle, &keys));
     }
+}
+
+#[test]
+fn a_signature_file_is_seen_for_what_it_is() {
+    for (file, kind) in [
+        ("openpgp/alice.sig", Some(openpgp::KIND)),
+        ("openpgp/alice.sig.asc", Some(openpgp::KIND)),
+        ("openpgp/inline.gpg", Some(openpgp::KIND)),
+        ("openpgp/clear.asc", Some(openpgp::KIND)),
+        ("minisign/release.minisig", Some(minisign::KIND)),
+        ("minisign/legacy.minisig", Some(minisign::KIND)),
+        ("signify/release.sig", Some(signify::KIND)),
+        ("checksums/bsd.sums.sig", Some(signify::KIND)),
+        ("ssh/ed25519.sig", Some(ssh::KIND)),
+        ("sigstore/file.json", Some(bundle::KIND)),
+        ("sigstore/file-0.1.json", Some(bundle::KIND)),
+        ("sigstore/provenance.json", Some(bundle::KIND)),
+        ("notation/release.jws", Some(notation::KIND)),
+        ("notation/release.cose", Some(notation::KIND)),
+        ("checksums/SHA256SUMS", None),
+        ("minisign/release.bin", None),
+    ] {
+        let path = format!("{}/testdata/proofs/{file}", env!("CARGO_MANIFEST_DIR"));
+        let proof = Proof::of_file(std::fs::read(path).unwrap());
+        assert_eq!(proof.ok().map(|proof| proof.kind()), kind, "{file}");
+    }
+    assert!(Proof::of_file(Vec::new()).is_err());
 }

@@ -148,8 +148,9 @@ impl Engine {
     /// # Errors
     /// If there is none.
     pub fn busybox(&self) -> Result<Tar> {
-        let mut read = self.command("sh");
-        read.args(["-c", "cat \"$(command -v busybox)\""]);
+        // By itself: what is called so in `PATH` may be a script that starts it.
+        let mut read = self.command("busybox");
+        read.args(["cat", "/proc/self/exe"]);
         let program = process::run_bytes(&mut read, &[], ASK_LIMIT)?;
         let list = self.ask("busybox", &["--list"])?;
         let tar = ["bin", "etc", "tmp"]

@@ -19,6 +19,9 @@ use crate::{Engine, Lifetime, Result, Suite, engine::ENTER, network, root};
 const START_LIMIT: Duration = Duration::from_secs(120);
 const STOP_LIMIT: Duration = Duration::from_secs(15);
 const REGISTRY_PORT: u16 = 5000;
+/// What must be free on the disk, in bytes: a root is 1 GB, the tests build 1 GB with each engine.
+const ROOM: u64 = 3 << 30;
+
 /// A running engine of a suite.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Instance {
@@ -39,7 +42,7 @@ pub(crate) struct Instance {
 }
 
 /// The folder of all roots and engines: `$VERIFIED_ENGINE_DIR`, or in the user's or the machine's cache.
-fn cache() -> PathBuf {
+pub(crate) fn cache() -> PathBuf {
     let folder = |name| {
         env::var_os(name)
             .filter(|value| !value.is_empty())
@@ -56,6 +59,24 @@ fn state(suite: Suite) -> PathBuf {
     cache().join(format!("run-{suite}"))
 }
 
+/// Refuses to start on a disk that would run full, which would make everything fail for no reason that could be seen.
+fn room(folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder)?;
+    let about = rustix::fs::statvfs(folder)?;
+    let free = about.f_bavail.saturating_mul(about.f_frsize);
+    if free >= ROOM {
+        return Ok(());
+    }
+    Err(format!(
+        "{} has {} MB free, and an engine with its images and layers takes up to {} MB: make room, or set \
+         VERIFIED_ENGINE_DIR to a folder on another disk",
+        folder.display(),
+        free >> 20,
+        ROOM >> 20
+    )
+    .into())
+}
+
 impl Instance {
     /// Brings the engine of `suite` up, or finds it running. Leftovers of one that died are cleared away.
     ///
@@ -66,6 +87,7 @@ impl Instance {
         if let Some(engine) = Self::find(suite) {
             return Ok(engine);
         }
+        room(&cache())?;
         let root = root::ensure(&cache(), suite)?;
         clear(suite, &root)?;
         Self::start(suite, root, lifetime).inspect_err(|_| {

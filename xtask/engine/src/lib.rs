@@ -12,6 +12,7 @@ mod existing;
 pub mod frontend;
 pub mod image;
 mod instance;
+pub mod local;
 pub mod memory;
 mod network;
 pub mod process;

@@ -1,6 +1,9 @@
 //! The client against registries that behave, misbehave and attack.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use crate::{
     digest::Digest,
@@ -79,7 +82,7 @@ fn repositories_and_tags_are_checked_before_they_become_urls() {
             .host(),
         "registry-1.docker.io"
     );
-    let mut client = Client::new(options()).unwrap();
+    let client = Client::new(options()).unwrap();
     for bad in ["", "a/b", "../x", "a?b", "-a", ".a", &"a".repeat(129)] {
         let result = client.manifest(&repository("r.test"), &Reference::Tag(bad.to_owned()));
         assert_cause!(result, Cause::Reference);
@@ -169,7 +172,7 @@ fn digests_are_compared() {
         _ => ok(BODY),
     });
     let repository = repository(&server.host());
-    let mut client = Client::new(options()).unwrap();
+    let client = Client::new(options()).unwrap();
     let (good, bad) = (Digest::sha256(BODY), Digest::sha256(b"other"));
     let sha512: Digest = format!("sha512:{}", "0".repeat(128)).parse().unwrap();
     client
@@ -235,7 +238,7 @@ fn a_busy_registry_is_asked_again_within_bounds() {
         let result = get(
             &server.elsewhere(),
             Options {
-                clock: Box::new(clock),
+                clock: Arc::new(clock),
                 limits,
                 ..options()
             },
@@ -286,7 +289,7 @@ fn a_plain_registry_that_loses_a_connection_is_asked_again() {
                 _ => ok(BODY),
             },
         );
-    let clock = Box::new(FakeClock::new());
+    let clock = Arc::new(FakeClock::new());
     get(&server.host(), Options { clock, ..options() }).unwrap();
 }
 
@@ -475,7 +478,7 @@ fn a_token_is_fetched_once_for_a_repository() {
         Some("Bearer T1") => ok(BODY),
         _ => challenge(realm.clone()),
     });
-    let mut client = Client::new(options()).unwrap();
+    let client = Client::new(options()).unwrap();
     for _ in 0..3 {
         client
             .manifest(&repository(&server.host()), &tag())

@@ -11,6 +11,7 @@ use crate::{
         testing::*,
         *,
     },
+    verify::cosign,
 };
 
 const BUNDLE: &str = media_type::BUNDLE;
@@ -256,6 +257,48 @@ fn a_broken_artifact_hides_no_good_one() {
 }
 
 #[test]
+fn an_attestation_under_a_tag_becomes_a_bundle() {
+    let mut store = Store::default();
+    let envelope =
+        br#"{"payload":"e30=","payloadType":"x","signatures":[{"keyid":"","sig":"AA=="}]}"#;
+    let layer = |store: &mut Store, bytes: &[u8], annotations: Value| json!({"mediaType": cosign::ENVELOPE_TYPE, "digest": store.blob(bytes), "size": bytes.len(), "annotations": annotations});
+    let layers = [
+        layer(&mut store, envelope, json!({})),
+        layer(&mut store, b"no JSON", json!({})),
+        layer(
+            &mut store,
+            b"{}",
+            json!({"dev.sigstore.cosign/certificate": "no PEM"}),
+        ),
+        layer(
+            &mut store,
+            b"{ }",
+            json!({"dev.sigstore.cosign/bundle": "{}"}),
+        ),
+    ];
+    let tag = cosign::attestation_tag(&image());
+    store.manifest(Some(&tag), &json!({"layers": layers}));
+    let found = store.collect().unwrap();
+    let [RawSignature::Bundle { json }] = found.signatures.as_slice() else {
+        panic!("{:#?}", found.signatures);
+    };
+    let bundle: Value = serde_json::from_slice(json).unwrap();
+    assert_eq!(bundle["mediaType"], BUNDLE);
+    assert_eq!(
+        bundle["dsseEnvelope"],
+        serde_json::from_slice::<Value>(envelope).unwrap()
+    );
+    assert_eq!(found.skipped.len(), 3, "{:#?}", found.skipped);
+    for (skipped, why) in found
+        .skipped
+        .iter()
+        .zip(["envelope", "certificate", "log entry"])
+    {
+        assert!(skipped.contains(why), "{skipped}");
+    }
+}
+
+#[test]
 fn signatures_go_before_attestations() {
     let mut store = Store::default();
     let mut list = Vec::new();
@@ -325,7 +368,8 @@ fn many_are_bounded() {
     let repository = Repository::new(&server.host(), "team/app").unwrap();
     let found = collect(&mut Client::new(options()).unwrap(), &repository, &image()).unwrap();
     assert_eq!((found.signatures.len(), found.skipped.len()), (0, 1));
-    assert_eq!(server.asked().len(), 2 + 256);
+    // Two tags, and the list.
+    assert_eq!(server.asked().len(), 3 + 256);
 
     // And many broken ones do not keep us busy.
     let mut store = Store::default();

@@ -1,0 +1,579 @@
+//! RUN steps that download: served from their recordings in a build, recorded for `lock`.
+//!
+//! The stock frontend knows nothing of it: it makes the graph of a Dockerfile whose steps have no network, and that graph is audited. Then the
+//! launcher is put in front of the commands that have a recording, with what it serves mounted below `/dev`; text, image
+//! configuration and history stay as they are. The changed graph is audited again before anything of it runs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::stream::{self, StreamExt as _};
+
+use super::{
+    Failure, downloads,
+    options::{Options, Record},
+    source,
+};
+use crate::{
+    digest::Digest,
+    fetch::Network,
+    gateway::{BuildResult, Client, Ref, Refs, SolveRequest},
+    llb::{
+        audit::{Expected, HttpPin, ImagePin},
+        build::{
+            Attached, Bind, BuildError, Command, Graph, Launcher, Local, NewFile, Output, launch,
+        },
+        definition::Definition,
+        ops::{Kind as OpKind, NetMode},
+    },
+    pipeline::{self, AT_ONCE, Build, PlatformOutcome},
+    reference::ImageReference,
+    replay::{
+        launch::{BODIES, PLACE, RECORD, RECORDING, RECORDS},
+        record::{Exchange, Recording, shown},
+        step,
+        store::REPLAY,
+    },
+    report::{Finding, Kind, Place},
+    resolve::{
+        Resolve as _,
+        buildkit::{BuildKit, TRANSFER},
+    },
+};
+
+/// The named context that has the bodies.
+pub const STORE: &str = "verified-store";
+/// How many URLs of a step are named in one finding.
+const MAX_NAMED: usize = 5;
+
+/// Where bodies come from.
+enum Store {
+    /// A folder of the client: its local name and session.
+    Local(String, String),
+    /// An image, with its digest.
+    Image(ImageReference),
+    /// Nowhere else than where they came from.
+    None,
+}
+
+/// What is needed to serve or record steps.
+pub struct Steps<'a> {
+    client: &'a Client,
+    build: &'a Build<'a>,
+    resolver: &'a BuildKit<'a>,
+    options: &'a Options,
+    session: &'a str,
+    /// Our own image.
+    own: Definition,
+}
+
+/// A command of a graph and its key.
+struct Step {
+    id: Digest,
+    key: Digest,
+    argv: Vec<String>,
+}
+
+impl<'a> Steps<'a> {
+    /// `None` if our own image is not known here and nothing needs it.
+    pub fn new(
+        client: &'a Client,
+        build: &'a Build<'a>,
+        resolver: &'a BuildKit<'a>,
+        options: &'a Options,
+        session: &'a str,
+    ) -> Result<Option<Self>, Failure> {
+        let needed = build.lock.runs().next().is_some()
+            || options.record().is_ok_and(|record| record.is_some());
+        if !needed {
+            return Ok(None);
+        }
+        let own = std::fs::read(&resolver.own_image).map_err(broken)?;
+        Ok(Some(Self {
+            client,
+            build,
+            resolver,
+            options,
+            session,
+            own: Definition::decode(&own).map_err(broken)?,
+        }))
+    }
+
+    /// Puts the launcher in front of the steps of `result` that have a recording, and adds to `expected` what that brings in.
+    /// What they are given is judged, and made, before anything of the build runs. Findings for what is refused.
+    pub async fn replay(
+        &self,
+        result: &mut BuildResult,
+        expected: &mut Expected,
+        built: &PlatformOutcome,
+    ) -> Result<Vec<Finding>, Failure> {
+        let mut findings = Vec::new();
+        let mut store = None;
+        for reference in references(result) {
+            let Some(bytes) = &mut reference.definition else {
+                continue;
+            };
+            let mut definition = Definition::decode(bytes).map_err(broken)?;
+            let mut graph = Graph::default();
+            let mut launchers = BTreeMap::new();
+            for step in steps(&definition) {
+                let Some(recording) = self.recording(&step.key) else {
+                    continue;
+                };
+                let place = self.place(&definition, &step.id, built);
+                if store.is_none() {
+                    store = Some(self.store(expected).await?);
+                }
+                let store = store.as_ref().unwrap_or(&Store::None);
+                let launcher = self
+                    .replayed(recording, store, expected, &mut graph, place, &mut findings)
+                    .await?;
+                launchers.insert(step.id, launcher);
+            }
+            if !launchers.is_empty() {
+                launch(&mut definition, &graph, &launchers);
+                *bytes = definition.encode();
+            }
+        }
+        Ok(findings)
+    }
+
+    /// The recording of a step that asked for something.
+    fn recording(&self, key: &Digest) -> Option<&'a Recording> {
+        let recording = self.build.lock.run(key)?;
+        (!recording.exchanges.is_empty()).then_some(recording)
+    }
+
+    async fn replayed(
+        &self,
+        recording: &Recording,
+        store: &Store,
+        expected: &mut Expected,
+        graph: &mut Graph,
+        place: Option<Place>,
+        findings: &mut Vec<Finding>,
+    ) -> Result<Launcher, Failure> {
+        let finding = |kind: Kind, cause: String, next: String| Finding {
+            kind,
+            file: self.build.file.to_owned(),
+            place: place.clone(),
+            subject: format!("RUN {}", recording.command),
+            cause,
+            next,
+        };
+        let refused = self.judge(recording).await;
+        let allowed = refused.is_empty();
+        for (kind, cause, next) in refused {
+            findings.push(finding(kind, cause, next));
+        }
+        let made = self.folder(recording, store, expected)?;
+        let folder = match made {
+            Ok(folder) => folder,
+            Err(cause) => {
+                findings.push(finding(
+                    Kind::Unpinned,
+                    cause,
+                    format!("give the folder that `verified-dockerfile record` filled: --build-context {STORE}=FOLDER"),
+                ));
+                return Ok(launcher(Vec::new()));
+            }
+        };
+        if allowed && findings.is_empty() {
+            let request = SolveRequest::definition(folder.encode());
+            let made = async {
+                let solved = self.client.solve(request, TRANSFER).await?;
+                let made = source::single(solved.refs)?;
+                Ok::<_, Failure>(self.client.evaluate(&made, TRANSFER).await?)
+            };
+            match made.await {
+                Ok(()) => {}
+                Err(Failure::Gateway(error)) => findings.push(finding(
+                    Kind::Unverified,
+                    format!("what it was given cannot be had as recorded: {error}"),
+                    "look for the reason in the step's output above; give the store that `verified-dockerfile record` filled, or record the step again".to_owned(),
+                )),
+                Err(other) => return Err(other),
+            }
+        }
+        let output = graph.import(&folder).map_err(broken)?;
+        Ok(launcher(vec![Attached {
+            from: output,
+            selector: String::new(),
+            to: PLACE.to_owned(),
+            readonly: true,
+        }]))
+    }
+
+    /// What the policy says of each body that a step is given: those that it refuses, with the same reason together.
+    async fn judge(&self, recording: &Recording) -> Vec<(Kind, String, String)> {
+        let bodies: BTreeSet<(&str, &Digest)> = recording
+            .exchanges
+            .iter()
+            .filter(|exchange| exchange.has_body())
+            .map(|exchange| (exchange.url.as_str(), &exchange.digest))
+            .collect();
+        let asked = bodies.into_iter().map(|(url, digest)| async move {
+            let judged =
+                pipeline::http(self.build, self.resolver, url, Some(&digest.to_string())).await;
+            judged.refusal().map(|refusal| (url, refusal))
+        });
+        let judged: Vec<_> = stream::iter(asked).buffered(AT_ONCE).collect().await;
+        let mut reasons: BTreeMap<(Kind, String, String), Vec<&str>> = BTreeMap::new();
+        for (url, (kind, cause, next)) in judged.into_iter().flatten() {
+            reasons.entry((kind, cause, next)).or_default().push(url);
+        }
+        let told = reasons.into_iter().map(|((kind, cause, next), urls)| {
+            let named: Vec<String> = urls.iter().take(MAX_NAMED).map(|url| shown(url)).collect();
+            let more = match urls.len().saturating_sub(MAX_NAMED) {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            (
+                kind,
+                format!("it downloads {}{more}: {cause}", named.join(", ")),
+                next,
+            )
+        });
+        told.collect()
+    }
+
+    /// The graph of the folder that a replayed step gets. A sentence if bodies of it cannot be had.
+    fn folder(
+        &self,
+        recording: &Recording,
+        store: &Store,
+        expected: &mut Expected,
+    ) -> Result<Result<Definition, String>, Failure> {
+        let mut graph = Graph::default();
+        let root = self.own(&mut graph, expected)?;
+        let json = recording.to_json().map_err(broken)?;
+        let named = shown(&recording.command);
+        let written = [NewFile::new(RECORDING, json)];
+        let written = graph
+            .files(&written, &format!("[verified] recording of {named}"))
+            .map_err(broken)?;
+        let bodies = match store {
+            Store::Local(name, session) => {
+                let paths = recording.bodies().into_keys();
+                let local = Local {
+                    name: name.clone(),
+                    session: session.clone(),
+                    follow_paths: paths
+                        .map(|digest| format!("{BODIES}/{}", digest.hex()))
+                        .collect(),
+                    shared_key_hint: format!("verified-dockerfile {STORE}"),
+                    ..Local::default()
+                };
+                graph.local(&local, &format!("[verified] load what {named} downloads"))
+            }
+            Store::Image(reference) => {
+                let platform = super::gate::platform(self.build.build_platform);
+                graph.image(
+                    &reference.to_string(),
+                    &platform,
+                    &format!("[verified] load what {named} downloads"),
+                )
+            }
+            Store::None => match self.from_urls(recording, expected, &mut graph) {
+                Ok(output) => output,
+                Err(cause) => return Ok(Err(cause)),
+            },
+        };
+        let words = ["/verified-dockerfile", "internal", "replay-store"];
+        let file = format!("/recording/{RECORDING}");
+        let words = words.into_iter().chain([file.as_str(), "/store", "/out"]);
+        let mut command = Command::new(root, words.map(str::to_owned).collect());
+        for (from, to, readonly) in [
+            (Some(written), "/recording", true),
+            (Some(bodies), "/store", true),
+            (None, "/out", false),
+        ] {
+            command.binds.push(Bind {
+                from,
+                selector: String::new(),
+                to: to.to_owned(),
+                readonly,
+            });
+        }
+        let made = graph.exec(
+            &command,
+            &format!("[verified] check what {named} downloads"),
+        );
+        let made = made
+            .first()
+            .ok_or_else(|| broken("a step without output"))?;
+        Ok(Ok(graph.finish(made)))
+    }
+
+    /// The bodies from where they came from, each checked by BuildKit. Only what a plain request gives can be had so.
+    fn from_urls(
+        &self,
+        recording: &Recording,
+        expected: &mut Expected,
+        graph: &mut Graph,
+    ) -> Result<Output, String> {
+        let mut files = Vec::new();
+        for digest in recording.bodies().into_keys() {
+            let mut served = recording
+                .exchanges
+                .iter()
+                .filter(|other| other.digest == *digest);
+            let Some(exchange) = served.clone().find(|exchange| is_plain(exchange)) else {
+                let url = served.next().map_or("", |exchange| exchange.url.as_str());
+                return Err(format!(
+                    "what {} gave can only come from a store, and none is given",
+                    shown(url)
+                ));
+            };
+            let url = &exchange.url;
+            let file = graph.http(
+                url,
+                Some(digest),
+                "body",
+                &format!("[verified] download {url}"),
+            );
+            let pins = expected.http.entry(url.clone()).or_default();
+            pins.push(HttpPin::from(digest.clone()));
+            files.push((
+                file,
+                "body".to_owned(),
+                format!("{BODIES}/{}", digest.hex()),
+            ));
+        }
+        let name = format!(
+            "[verified] load what {} downloads",
+            shown(&recording.command)
+        );
+        match graph.collect(&files, &name) {
+            // A step that was only given empty answers.
+            Err(BuildError::Nothing) => graph.files(&[NewFile::new("none", Vec::new())], &name),
+            other => other,
+        }
+        .map_err(|error| error.to_string())
+    }
+
+    /// Our own image in `graph`, and among what may be used.
+    fn own(&self, graph: &mut Graph, expected: &mut Expected) -> Result<Output, Failure> {
+        let sources = self
+            .own
+            .nodes
+            .iter()
+            .filter(|node| matches!(node.op().kind, Some(OpKind::Source(_))));
+        expected.own.extend(sources.map(|node| node.id().clone()));
+        graph.import(&self.own).map_err(broken)
+    }
+
+    async fn store(&self, expected: &mut Expected) -> Result<Store, Failure> {
+        let Some(value) = self.options.get(&format!("context:{STORE}")) else {
+            return Ok(Store::None);
+        };
+        if let Some(name) = value.strip_prefix("local:") {
+            let session = self.options.local_session(name).unwrap_or(self.session);
+            expected
+                .locals
+                .entry(name.to_owned())
+                .or_default()
+                .insert(session.to_owned());
+            return Ok(Store::Local(name.to_owned(), session.to_owned()));
+        }
+        let image = value
+            .strip_prefix("docker-image:")
+            .and_then(|name| ImageReference::parse(name.trim_start_matches("//")).ok());
+        let Some(image) = image else {
+            return Err(broken(format!(
+                "the named context {STORE} is {value}; give it as a folder or as docker-image://IMAGE"
+            )));
+        };
+        let image = image.with_default_tag();
+        let found = self
+            .resolver
+            .image(&image, self.build.build_platform)
+            .await
+            .map_err(broken)?;
+        // Nothing of it is trusted: each body in it is compared with the lock.
+        expected.images.insert(ImagePin {
+            repository: image.repository(),
+            digest: found.digest.clone(),
+        });
+        Ok(Store::Image(image.with_digest(found.digest)))
+    }
+
+    fn place(
+        &self,
+        definition: &Definition,
+        id: &Digest,
+        built: &PlatformOutcome,
+    ) -> Option<Place> {
+        let (start, end) = downloads::user_of(definition, id, self.build.file)?;
+        let (start, end) = (
+            built.rewritten.original_line(start),
+            built.rewritten.original_line(end),
+        );
+        Some(Place::lines(start, end.max(start)))
+    }
+
+    /// What `lock` asks for: instead of the image, a folder with what the steps of `result` are given while they run with the
+    /// network. Steps that have a recording are served from it, unless all are recorded anew.
+    pub async fn record(
+        &self,
+        which: Record,
+        result: BuildResult,
+        expected: &mut Expected,
+        built: &PlatformOutcome,
+    ) -> Result<Result<BuildResult, Vec<Finding>>, Failure> {
+        let mut result = result;
+        let mut findings = Vec::new();
+        let mut all = Graph::default();
+        let mut outputs = Vec::new();
+        let store = self.store(expected).await?;
+        for reference in references(&mut result) {
+            let Some(bytes) = &reference.definition else {
+                continue;
+            };
+            let mut definition = Definition::decode(bytes).map_err(broken)?;
+            let mut graph = Graph::default();
+            let root = self.own(&mut graph, expected)?;
+            let words = [
+                "/verified-dockerfile",
+                "internal",
+                "replay-folder",
+                "/out/records",
+            ];
+            let folder = Command::new(root.clone(), words.map(str::to_owned).to_vec());
+            let folder = graph.exec(&folder, "[verified] make room for recordings");
+            let folder = folder
+                .first()
+                .ok_or_else(|| broken("a step without output"))?
+                .clone();
+            let mut launchers = BTreeMap::new();
+            for step in steps(&definition) {
+                if let (Record::Missing, Some(recording)) = (which, self.build.lock.run(&step.key))
+                {
+                    if recording.exchanges.is_empty() {
+                        continue;
+                    }
+                    let place = self.place(&definition, &step.id, built);
+                    let launcher = self
+                        .replayed(
+                            recording,
+                            &store,
+                            expected,
+                            &mut graph,
+                            place,
+                            &mut findings,
+                        )
+                        .await?;
+                    launchers.insert(step.id, launcher);
+                    continue;
+                }
+                // Whoever wrote that a step has no network does not want it to have one now.
+                let wanted = built.plan.runs.iter().any(|run| {
+                    run.reachable && run.network == Network::Default && run.argv == step.argv
+                });
+                if !wanted {
+                    continue;
+                }
+                let attached = [
+                    (&root, "/verified-dockerfile", RECORD, true),
+                    (&folder, "/records", RECORDS, false),
+                ];
+                launchers.insert(
+                    step.id,
+                    Launcher {
+                        words: vec![RECORD.to_owned(), step.key.hex().to_owned()],
+                        attached: attached
+                            .into_iter()
+                            .map(|(from, selector, to, readonly)| Attached {
+                                from: from.clone(),
+                                selector: selector.to_owned(),
+                                to: to.to_owned(),
+                                readonly,
+                            })
+                            .collect(),
+                        network: Some(NetMode::Unset),
+                    },
+                );
+            }
+            let written = launch(&mut definition, &graph, &launchers);
+            all.import(&definition).map_err(broken)?;
+            outputs.extend(written.into_values().flatten());
+        }
+        if !findings.is_empty() {
+            return Ok(Err(findings));
+        }
+        let definition = if outputs.is_empty() {
+            None
+        } else {
+            let together = all
+                .together(&outputs, "records", "[verified] recordings")
+                .map_err(broken)?;
+            Some(all.finish(&together).encode())
+        };
+        Ok(Ok(BuildResult {
+            refs: Refs::Single(Ref {
+                id: String::new(),
+                definition,
+            }),
+            metadata: BTreeMap::new(),
+            attestations: BTreeMap::new(),
+        }))
+    }
+}
+
+/// Whether a request without headers and body has given it.
+fn is_plain(exchange: &Exchange) -> bool {
+    exchange.method == "GET"
+        && exchange.status == 200
+        && exchange.sent.is_none()
+        && !exchange.headers.contains_key("content-encoding")
+        && !exchange.asked.contains_key("range")
+}
+
+fn launcher(attached: Vec<Attached>) -> Launcher {
+    Launcher {
+        words: vec![format!("{PLACE}/{REPLAY}")],
+        attached,
+        network: None,
+    }
+}
+
+/// The commands without network, in the order of the graph. What a rule of the policy gives the network needs no recording.
+fn steps(definition: &Definition) -> Vec<Step> {
+    let mut counts: BTreeMap<Digest, usize> = BTreeMap::new();
+    let mut found = Vec::new();
+    for node in &definition.nodes {
+        let Some(OpKind::Exec(exec)) = &node.op().kind else {
+            continue;
+        };
+        if exec.network != NetMode::None {
+            continue;
+        }
+        let first = step::key(node.op(), exec, 0);
+        let count = counts.entry(first.clone()).or_default();
+        let key = match *count {
+            0 => first,
+            number => step::key(node.op(), exec, number),
+        };
+        *count = count.saturating_add(1);
+        found.push(Step {
+            id: node.id().clone(),
+            key,
+            argv: exec
+                .meta
+                .as_ref()
+                .map(|meta| meta.args.clone())
+                .unwrap_or_default(),
+        });
+    }
+    found
+}
+
+fn references(result: &mut BuildResult) -> Vec<&mut Ref> {
+    match &mut result.refs {
+        Refs::Single(reference) => vec![reference],
+        Refs::Map(map) => map.values_mut().collect(),
+    }
+}
+
+fn broken(error: impl std::fmt::Display) -> Failure {
+    Failure::Status(crate::gateway::Status::new(error.to_string()))
+}

@@ -1,0 +1,422 @@
+//! RUN steps that download: recorded once, then built without the network, from what was recorded.
+
+use std::{fs, path::PathBuf, process::Command};
+
+use engine::{Result, image::Tar, process};
+use serde_json::json;
+use verified_dockerfile::lock::Lock;
+
+use crate::{
+    Test,
+    bench::{Case, EXECUTE, Outcome, TOOL_LIMIT, accept, allow},
+};
+
+pub const TESTS: &[Test] = &[
+    ("a_download_is_recorded_and_replayed", download),
+    ("nothing_of_ours_is_left_in_the_image", nothing_left),
+    ("all_forms_of_run_are_served", forms),
+    ("another_user_without_shell_is_served", no_shell),
+    ("equal_and_different_steps_have_their_own", own_recordings),
+    ("without_a_store_the_urls_are_used", from_urls),
+    ("what_the_policy_does_not_allow_is_refused", policy),
+    ("a_request_outside_the_recording_fails_the_build", outside),
+    ("around_the_launcher_there_is_nothing", around),
+    ("the_launcher_cannot_be_changed", tampering),
+    ("a_store_with_other_bytes_is_refused", other_bytes),
+    ("a_recording_edited_by_hand_is_refused", edited),
+    ("git_is_cloned_without_the_network", git),
+    ("only_missing_steps_are_recorded", missing),
+];
+
+/// The folder of bodies of a case.
+fn store(case: &Case) -> PathBuf {
+    case.folder.join("store")
+}
+
+/// Records what the steps of `dockerfile` download, by the command.
+fn record(case: &Case, dockerfile: &str) -> Result<String> {
+    record_with(case, dockerfile, &["--all"])
+}
+
+fn record_with(case: &Case, dockerfile: &str, words: &[&str]) -> Result<String> {
+    let dockerfile = format!("# syntax={}\n{dockerfile}", case.bench.frontend);
+    case.file("Dockerfile", dockerfile)?;
+    case.file(".dockerignore", "store\nresult\n")?;
+    let mut command = Command::new(env!("CARGO_BIN_EXE_verified-dockerfile"));
+    command
+        .args(["record", "--store"])
+        .arg(store(case))
+        .args(words)
+        .arg("Dockerfile")
+        .current_dir(&case.folder);
+    for (name, value) in case.bench.engine.variables() {
+        command.env(name, value);
+    }
+    if let Some(programs) = case.bench.engine.programs() {
+        let path = std::env::var("PATH").unwrap_or_default();
+        command.env("PATH", format!("{}:{path}", programs.display()));
+    }
+    Ok(process::run(&mut command, &[], TOOL_LIMIT)?.success()?.stdout)
+}
+
+/// Builds from lock and store, and puts the image's files into the folder `result`.
+fn replay(case: &Case, dockerfile: &str) -> Result<Outcome> {
+    replay_with(case, dockerfile, true)
+}
+
+fn replay_with(case: &Case, dockerfile: &str, with_store: bool) -> Result<Outcome> {
+    let out = case.folder.join("result");
+    if out.exists() {
+        fs::remove_dir_all(&out)?;
+    }
+    let to = format!("type=local,dest={}", out.display());
+    let context = format!("verified-store={}", store(case).display());
+    let words = ["--output", to.as_str(), "--build-context", context.as_str()];
+    let words = if with_store { &words[..] } else { &words[..2] };
+    case.build(dockerfile)?.with(words).run()
+}
+
+fn lock(case: &Case) -> Result<Lock> {
+    let bytes = fs::read(case.folder.join("Dockerfile.lock"))?;
+    Ok(Lock::parse(&bytes, "lock").map_err(|error| error.message)?)
+}
+
+/// A rule for all URLs, which accepts what is in the lock.
+fn any_url() -> String {
+    accept("http", "http://**")
+}
+
+fn download(case: &Case) -> Result<()> {
+    let base = case.base("base")?;
+    let url = case.bench.web.put("/replay/download", b"first content");
+    case.policy(&[accept("image", &base.repository), any_url()])?;
+    let dockerfile = format!("FROM {}\nRUN wget -O /file {url}\n", base.tagged());
+    let told = record(case, &dockerfile)?;
+    assert!(told.contains("RUN wget -O /file") && told.contains("1 requests, 13 bytes"), "{told}");
+    let hits = case.bench.web.hits("/replay/download");
+    assert_eq!(hits, 1);
+    case.bench.web.put("/replay/download", b"other content");
+    replay(case, &dockerfile)?.built()?;
+    assert_eq!(case.read("result/file")?, "first content");
+    assert_eq!(case.bench.web.hits("/replay/download"), hits);
+    // What another step does is nothing to this one's recording.
+    let more = dockerfile.replace("RUN wget", "RUN echo more > /more\nRUN wget");
+    replay(case, &more)?.built()?;
+    assert_eq!(case.read("result/file")?, "first content");
+    Ok(())
+}
+
+fn nothing_left(case: &Case) -> Result<()> {
+    let base = case.base("base")?;
+    let url = case.bench.web.put("/replay/nothing_left", b"content");
+    let command = format!("wget -q -O /file {url} && env > /dev/null");
+    let dockerfile = format!("FROM {}\nRUN {command}\n", base.tagged());
+    let rules = [accept("image", &base.repository), any_url()];
+    case.policy(&rules)?;
+    record(case, &dockerfile)?;
+    let export = |name: &str| -> Result<(String, serde_json::Value)> {
+        let to = format!("type=docker,dest={}", case.folder.join(name).display());
+        let context = format!("verified-store={}", store(case).display());
+        case.build(&dockerfile)?
+            .with(&["--output", &to, "--build-context", &context, "--provenance=false", "--no-cache"])
+            .run()?
+            .built()?;
+        let mut list = Command::new("sh");
+        list.args([
+            "-c",
+            "mkdir -p \"$1.d\" && tar xf \"$1\" -C \"$1.d\" && cd \"$1.d\" && for layer in $(find . -type f | sort); do tar tf \"$layer\" 2>/dev/null; done | sort -u; cat manifest.json >&2",
+            "sh",
+        ]);
+        let done = process::run(list.arg(case.folder.join(name)), &[], TOOL_LIMIT)?.success()?;
+        let manifest: serde_json::Value = serde_json::from_str(&done.stderr)?;
+        let config = manifest[0]["Config"].as_str().ok_or("no config")?.to_owned();
+        let config = case.read(&format!("{name}.d/{config}"))?;
+        Ok((done.stdout, serde_json::from_str(&config)?))
+    };
+    let (replayed, replayed_config) = export("replayed.tar")?;
+    // The same with the network, and without us in the step.
+    case.policy(&[rules.concat(), allow(&command, "network = \"allow\"")])?;
+    let (online, online_config) = export("online.tar")?;
+    assert!(replayed.lines().any(|path| path == "file"), "{replayed}");
+    assert_eq!(replayed, online);
+    assert!(!replayed.contains("verified"), "{replayed}");
+    assert_eq!(replayed_config["config"], online_config["config"]);
+    let history = |config: &serde_json::Value| {
+        let steps = config["history"].as_array().cloned().unwrap_or_default();
+        steps.iter().map(|step| step["created_by"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(history(&replayed_config), history(&online_config));
+    Ok(())
+}
+
+fn forms(case: &Case) -> Result<()> {
+    let base = case.base("base")?;
+    let url = |name: &str| case.bench.web.put(&format!("/replay/forms/{name}"), name.as_bytes());
+    case.policy(&[accept("image", &base.repository), any_url()])?;
+    let dockerfile = format!(
+        "FROM {}\nARG NAME=shell\nRUN wget -O /$NAME {}\nRUN [\"wget\", \"-O\", \"/exec\", \"{}\"]\n\
+         RUN <<END\nset -e\nwget -O /heredoc {}\nEND\nRUN <<END\n#!/bin/ash\nwget -O /script {}\nEND\n\
+         SHELL [\"/bin/ash\", \"-e\", \"-c\"]\nRUN wget -O /other {} | cat\n",
+        base.tagged(),
+        url("shell"),
+        url("exec"),
+        url("heredoc"),
+        url("script"),
+        url("other"),
+    );
+    record(case, &dockerfile)?;
+    assert_eq!(lock(case)?.runs().count(), 5);
+    let hits = case.bench.web.hits("/replay/forms/");
+    replay(case, &dockerfile)?.built()?;
+    for name in ["shell", "exec", "heredoc", "script", "other"] {
+        assert_eq!(case.read(&format!("result/{name}"))?, name);
+    }
+    assert_eq!(case.bench.web.hits("/replay/forms/"), hits);
+    // A build argument is part of what a step is.
+    let other = dockerfile.replace("NAME=shell", "NAME=renamed");
+    replay(case, &other)?.failed(&[])?;
+    Ok(())
+}
+
+/// Only one program, and nothing that it could start.
+fn no_shell(case: &Case) -> Result<()> {
+    let tools = case.busybox("tools");
+    let tools = case.push("tools", &tools)?;
+    let url = case.bench.web.put("/replay/no_shell", b"content");
+    case.policy(&[accept("image", &tools.repository), any_url()])?;
+    let dockerfile = format!(
+        "FROM {} AS tools\nRUN mkdir /empty && chmod 777 /empty\nFROM scratch\nCOPY --from=tools /bin/busybox /wget\n\
+         COPY --from=tools --chown=1000:1000 /empty /work\nUSER 1000:1000\nWORKDIR /work\nRUN [\"/wget\", \"-O\", \"file\", \"{url}\"]\n",
+        tools.tagged()
+    );
+    record(case, &dockerfile)?;
+    replay(case, &dockerfile)?.built()?;
+    assert_eq!(case.read("result/work/file")?, "content");
+    assert_eq!(case.bench.web.hits("/replay/no_shell"), 1);
+    Ok(())
+}
+
+fn own_recordings(case: &Case) -> Result<()> {
+    let base = case.base("base")?;
+    let url = case.bench.web.put("/replay/own", b"one");
+    case.policy(&[accept("image", &base.repository), any_url()])?;
+    // The same URL with different content, in two steps; and twice the same step.
+    let dockerfile = format!(
+        "FROM {} AS a\nRUN wget -O /a {url}\nFROM {} AS b\nRUN sleep 1; wget -O /b {url}\nFROM {}\n\
+         RUN wget -O /c {url}\nRUN mv /c /d\nRUN wget -O /c {url}\nCOPY --from=a /a /\nCOPY --from=b /b /\n",
+        base.tagged(),
+        base.tagged(),
+        base.tagged()
+    );
+    record(case, &dockerfile.replace("RUN sleep", "RUN true || sleep"))?;
+    case.bench.web.put("/replay/own", b"two");
+    record_with(case, &dockerfile, &[])?;
+    assert_eq!(lock(case)?.runs().filter(|run| !run.exchanges.is_empty()).count(), 5);
+    replay(case, &dockerfile)?.built()?;
+    for (name, content) in [("a", "one"), ("b", "two"), ("c", "one"), ("d", "one")] {
+        assert_eq!(case.read(&format!("result/{name}"))?, content, "{name}");
+    }
+    Ok(())
+}
+
+fn from_urls(case: &Case) -> Result<()> {
+    let base = case.base("base")?;
+    let url = case.bench.web.put("/replay/from_urls", b"content");
+    case.policy(&[accept("image", &base.repository), any_url()])?;
+    let dockerfile = format!("FROM {}\nRUN wget -O /file {url}\n{EXECUTE}\n", base.tagged());
+    record(case, &dockerfile)?;
+    replay_with(case, &dockerfile, false)?.executed()?;
+    assert_eq!(case.read("result/file")?, "content");
+    // Other bytes there now, and nobody who has the right ones.
+    let busted = dockerfile.replace("/file", "/file2");
+    record(case, &busted)?;
+    case.bench.web.put("/replay/from_urls", b"c0ntent");
+    replay_with(case, &busted.replace(EXECUTE, &format!("{EXECUTE}; true")), false)?.refused("RUN wget", &[])?;
+    Ok(())
+}
+
+fn policy(case: &Case) -> Result<()> {
+    let base = case.base("base")?;
+    let url = case.bench.web.put("/replay/policy", b"content");
+    case.policy(&[accept("image", &base.repository)])?;
+    let dockerfile = format!("FROM {}\nRUN wget -O /file {url}\n{EXECUTE}\n", base.tagged());
+    record(case, &dockerfile)?;
+    replay(case, &dockerfile)?.refused("RUN wget", &["it downloads http://", "/replay/policy"])?;
+    case.policy(&[accept("image", &base.repository), any_url()])?;
+    replay(case, &dockerfile)?.executed()?;
+    Ok(())
+}
+
+/// What another step is told to do that has the recording of the first.
+fn replaced(case: &Case, change: impl Fn(&str) -> String) -> Result<Outcome> {
+    let base = case.base("base")?;
+    let url = case.bench.web.put("/replay/replaced", b"content");
+    let script = |text: &str| case.file("step.sh", text);
+    case.policy(&[accept("image", &base.repository), any_url()])?;
+    let dockerfile = format!("FROM {}\nCOPY step.sh /\nRUN sh /step.sh\n{EXECUTE}\n", base.tagged());
+    script(&format!("wget -O /file {url}\n"))?;
+    record(case, &dockerfile)?;
+    script(&change(&url))?;
+    replay(case, &dockerfile)
+}
+
+fn outside(case: &Case) -> Result<()> {
+    let more = case.bench.web.put("/replay/more", b"more");
+    let outcome = replaced(case, |url| format!("wget -O /file {url}; wget -O /more {more}; true\n"))?;
+    outcome.failed(&["/replay/more: this is not in the step's recording", "RUN sh /step.sh"])?;
+    assert_eq!(case.bench.web.hits("/replay/more"), 0);
+    Ok(())
+}
+
+/// A command of a script, which must not succeed.
+const NOT: &str = "no() { if \"$@\"; then echo \"allowed: $*\"; exit 9; fi; }\n";
+
+/// By address, by name, by the other protocol: there is no network, whoever asks.
+fn around(case: &Case) -> Result<()> {
+    let more = case.bench.web.put("/replay/around", b"more");
+    let address = case.bench.web.host();
+    let (host, port) = address.split_once(':').ok_or("no port")?;
+    let outcome = replaced(case, |url| {
+        format!(
+            "set -e\nwget -O /file {url}\nunset http_proxy HTTP_PROXY\n{NOT}no wget -T 3 -O /more {more}\nno nc -w 3 {host} {port} </dev/null\n\
+             no nslookup example.com\nno wget -T 3 -O /more http://[2001:db8::1]/\nno wget -T 3 -O /more http://192.0.2.1/\n"
+        )
+    })?;
+    outcome.executed()?;
+    assert_eq!(case.bench.web.hits("/replay/around"), 0);
+    assert!(!case.folder.join("result/more").exists());
+    Ok(())
+}
+
+fn tampering(case: &Case) -> Result<()> {
+    let outcome = replaced(case, |url| {
+        format!(
+            "set -e\nplace=/dev/verified-dockerfile\n{NOT}no cp /step.sh $place/replay\nno cp /step.sh $place/recording.json\n\
+             no rm $place/recording.json\nno mv $place /dev/other\nno touch $place/sha256/x\nno mount -o remount,rw $place\nno umount $place\n\
+             no ls /proc/1/fd\nno cat /proc/1/mem\nkill -9 1; kill -15 1; kill -19 1\nrm -rf /dev/shm/verified-dockerfile\nwget -O /file {url}\n"
+        )
+    })?;
+    outcome.executed()?;
+    assert_eq!(case.read("result/file")?, "content");
+    Ok(())
+}
+
+fn other_bytes(case: &Case) -> Result<()> {
+    let base = case.base("base")?;
+    let url = case.bench.web.put("/replay/other_bytes", b"content");
+    case.policy(&[accept("image", &base.repository), any_url()])?;
+    let dockerfile = format!("FROM {}\nRUN wget -O /file {url}\n{EXECUTE}\n", base.tagged());
+    record(case, &dockerfile)?;
+    let bodies: Vec<_> = fs::read_dir(store(case).join("sha256"))?.collect::<std::io::Result<_>>()?;
+    let [body] = bodies.as_slice() else {
+        return Err("there is not one body".into());
+    };
+    let body = body.path();
+    for (change, told) in [
+        (&(|| fs::write(&body, b"c0ntent")) as &dyn Fn() -> std::io::Result<()>, "and not 7 bytes"),
+        (&|| fs::write(&body, b"content and more"), "longer"),
+        (&|| fs::remove_file(&body), "No such file"),
+        (&|| std::os::unix::fs::symlink("/verified-dockerfile", &body), "other_bytes gave"),
+    ] {
+        change()?;
+        replay(case, &dockerfile)?.refused("RUN wget", &["it cannot be had as recorded", told])?;
+    }
+    fs::remove_file(&body)?;
+    fs::write(&body, b"content")?;
+    replay(case, &dockerfile)?.executed()?;
+    Ok(())
+}
+
+fn edited(case: &Case) -> Result<()> {
+    let base = case.base("base")?;
+    let url = case.bench.web.put("/replay/edited", b"content");
+    let evil = case.bench.web.put("/replay/evil", b"evil");
+    case.policy(&[accept("image", &base.repository), accept("http", &url)])?;
+    let dockerfile = format!("FROM {}\nRUN wget -O /file {url}\n{EXECUTE}\n", base.tagged());
+    record(case, &dockerfile)?;
+    let text = case.read("Dockerfile.lock")?;
+    for (from, to, told) in [
+        // A request more than the rule covers.
+        ("requests = [\n", format!("requests = [\n    {{ url = \"{evil}\", digest = \"sha256:{}\", size = 4 }},\n", "0".repeat(64)), "/replay/evil"),
+        (", size = 7", ", size = 8".to_owned(), "Dockerfile"),
+        ("status", String::new(), ""),
+        ("step = \"sha256:", "more = 1\nstep = \"sha256:".to_owned(), "more"),
+        ("url = \"http:", "url = \"file:".to_owned(), "http"),
+    ] {
+        let edited = text.replacen(from, &to, 1);
+        if edited == text {
+            continue;
+        }
+        case.file("Dockerfile.lock", edited)?;
+        replay(case, &dockerfile)?.failed(&[told])?;
+    }
+    case.file("Dockerfile.lock", &text)?;
+    replay(case, &dockerfile)?.executed()?;
+    Ok(())
+}
+
+fn git(case: &Case) -> Result<()> {
+    let Some(programs) = git_image(case)? else {
+        eprintln!("SKIPPED: this engine's root has no git to put into an image");
+        return Ok(());
+    };
+    let repository = case.git(&[("file", b"first")])?;
+    case.policy(&[accept("image", &programs), any_url()])?;
+    let dockerfile = format!("FROM {programs}:latest\nRUN git clone {} /clone && rm -rf /clone/.git\n", repository.url);
+    record(case, &dockerfile)?;
+    case.git(&[("file", b"second")])?;
+    let hits = case.bench.web.hits("/git/");
+    replay(case, &dockerfile)?.built()?;
+    assert_eq!(case.read("result/clone/file")?, "first");
+    assert_eq!(case.bench.web.hits("/git/"), hits);
+    Ok(())
+}
+
+/// An image with git and what it needs, from the engine's own root.
+fn git_image(case: &Case) -> Result<Option<String>> {
+    let script = "tar c -h $(for program in /usr/bin/git /usr/lib/git-core/git-remote-http; do echo $program; \
+                  ldd $program | grep -o '/[^ ]*'; done | sort -u) 2>/dev/null | base64 -w0";
+    let mut command = case.bench.engine.command("git");
+    command.args(["-c", &format!("alias.pack=!{script}"), "pack"]);
+    let Ok(done) = process::run(&mut command, &[], TOOL_LIMIT)?.success() else {
+        return Ok(None);
+    };
+    let folder = case.folder.join("programs");
+    fs::create_dir_all(&folder)?;
+    case.file("programs.b64", done.stdout)?;
+    let mut unpack = Command::new("sh");
+    unpack.args(["-c", "base64 -d programs.b64 | tar x -C programs && find programs -type f"]);
+    let list = process::run(unpack.current_dir(&case.folder), &[], TOOL_LIMIT)?.success()?.stdout;
+    let mut tar = Tar::new();
+    for path in list.lines() {
+        let name = path.trim_start_matches("programs/");
+        tar = tar.file(name, 0o755, &fs::read(case.folder.join(path))?);
+    }
+    fs::remove_dir_all(&folder)?;
+    fs::remove_file(case.folder.join("programs.b64"))?;
+    let tar = tar.link("usr/lib/git-core/git", "/usr/bin/git").link("usr/lib/git-core/git-remote-https", "git-remote-http");
+    let tar = tar.folder("tmp").folder("root");
+    let image = case
+        .busybox("git")
+        .layer(&tar)
+        .with("Env", json!(["PATH=/bin:/usr/bin", "HOME=/root"]));
+    Ok(Some(case.push("git", &image)?.repository))
+}
+
+fn missing(case: &Case) -> Result<()> {
+    let base = case.base("base")?;
+    let one = case.bench.web.put("/replay/missing/one", b"one");
+    let two = case.bench.web.put("/replay/missing/two", b"two");
+    case.policy(&[accept("image", &base.repository), any_url()])?;
+    let dockerfile = format!("FROM {}\nRUN wget -O /one {one}\n", base.tagged());
+    record(case, &dockerfile)?;
+    case.bench.web.put("/replay/missing/one", b"changed");
+    let more = format!("{dockerfile}RUN wget -O /two {two} && cat /one\nRUN --network=none ! wget -O /none {one}\n");
+    let told = record_with(case, &more, &[])?;
+    assert!(told.contains("1 steps recorded"), "{told}");
+    assert_eq!(case.bench.web.hits("/replay/missing/one"), 1);
+    replay(case, &more)?.built()?;
+    assert_eq!(case.read("result/one")?, "one");
+    assert_eq!(case.read("result/two")?, "two");
+    Ok(())
+}

@@ -1,0 +1,448 @@
+//! The launcher with real clients, without Docker: a command is run and recorded, then run again where there is no network but
+//! loopback, as in a build. It must do the same.
+//!
+//! A namespace without network takes `unshare` and `ip`, and root or user namespaces; clients that are not installed are passed over,
+//! and both is said.
+
+mod server;
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    net::Ipv4Addr,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+    sync::{
+        OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use server::Server;
+use verified_dockerfile::{
+    digest::Digest,
+    replay::{bodies, launch, record::Recording, store},
+};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_verified-dockerfile");
+/// Not the loopback address that stands for "this container", and yet of this machine.
+const ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+
+/// A command, recorded and replayed.
+struct Case {
+    folder: PathBuf,
+    server: Server,
+}
+
+static CASES: AtomicUsize = AtomicUsize::new(0);
+
+impl Case {
+    fn new(name: &str) -> Self {
+        let number = CASES.fetch_add(1, Ordering::SeqCst);
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("replay-{name}-{number}"));
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(folder.join("git")).unwrap();
+        let server = Server::start(ADDRESS, &folder, &folder.join("git"));
+        Self { folder, server }
+    }
+
+    fn command(&self, program: &str, work: &str) -> Command {
+        let work = self.folder.join(work);
+        let _ = fs::remove_dir_all(&work);
+        fs::create_dir_all(&work).unwrap();
+        let mut command = Command::new(program);
+        command.current_dir(work);
+        // Nothing of this machine's own proxies and authorities, but the server's.
+        command.env_clear();
+        command.env("PATH", std::env::var("PATH").unwrap());
+        command.env("SSL_CERT_FILE", &self.server.authority);
+        command.env("HTTP", &self.server.http).env("HTTPS", &self.server.https);
+        command
+    }
+
+    fn record(&self, script: &str) -> Output {
+        self.record_words(&["sh", "-c", script])
+    }
+
+    fn record_words(&self, words: &[&str]) -> Output {
+        let _ = fs::remove_dir_all(self.folder.join("records"));
+        let mut command = self.command(PROGRAM, "recorded");
+        command
+            .args(["internal", "record"])
+            .arg(self.folder.join("records"))
+            .arg(Digest::sha256(b"step").to_string())
+            .arg(self.folder.join("settings-1"))
+            .args(words);
+        let done = command.output().unwrap();
+        // As the build does it: from lock and store into the folder that a step gets.
+        let made = self.folder.join("made");
+        let _ = fs::remove_dir_all(&made);
+        fs::create_dir(&made).unwrap();
+        let steps = self.folder.join("records").join(store::STEPS);
+        let recording = fs::read_dir(steps).unwrap().next().unwrap().unwrap().path();
+        store::import(&recording, &self.folder.join("records"), &made).unwrap();
+        done
+    }
+
+    fn replay(&self, script: &str) -> Output {
+        self.replay_words(&["sh", "-c", script])
+    }
+
+    fn replay_words(&self, words: &[&str]) -> Output {
+        let mut command = self.command("unshare", "replayed");
+        command
+            .args(["--net", "sh", "-c", "ip link set lo up && exec \"$@\"", "sh", PROGRAM])
+            .args(["internal", "replay"])
+            .arg(self.folder.join("made"))
+            .arg(self.folder.join("settings-2"))
+            .args(words);
+        command.output().unwrap()
+    }
+
+    /// Records and replays; both must end well and leave the same files.
+    fn same(&self, script: &str) -> Recording {
+        let recorded = self.record(script);
+        assert!(recorded.status.success(), "{}", text(&recorded));
+        let hits = self.server.hits();
+        let replayed = self.replay(script);
+        assert!(replayed.status.success(), "{}", text(&replayed));
+        assert_eq!(self.server.hits(), hits, "the server was asked again");
+        assert_eq!(files(&self.folder.join("recorded")), files(&self.folder.join("replayed")));
+        for settings in ["settings-1", "settings-2"] {
+            assert!(!self.folder.join(settings).exists());
+        }
+        self.recording()
+    }
+
+    fn recording(&self) -> Recording {
+        let json = fs::read(self.folder.join("made").join(launch::RECORDING)).unwrap();
+        Recording::from_json(&json).unwrap()
+    }
+
+    fn edit(&self, edit: impl FnOnce(&mut Recording)) {
+        let mut recording = self.recording();
+        edit(&mut recording);
+        let json = recording.to_json().unwrap();
+        fs::write(self.folder.join("made").join(launch::RECORDING), json).unwrap();
+    }
+}
+
+fn text(output: &Output) -> String {
+    format!(
+        "{}\n{}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
+
+/// Every file below `folder` with its bytes; of git only what it checks out, its own files have times in them.
+fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(&next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.file_name().is_some_and(|name| name == ".git") {
+                continue;
+            }
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let name = path.strip_prefix(folder).unwrap().to_owned();
+                found.insert(name, fs::read(&path).unwrap());
+            }
+        }
+    }
+    assert!(!found.is_empty(), "the command left nothing to compare");
+    found
+}
+
+/// Whether a test can be done here: there is a way to take the network away, and each of `programs`.
+fn can(programs: &[&str]) -> bool {
+    static NAMESPACES: OnceLock<bool> = OnceLock::new();
+    let namespaces = *NAMESPACES.get_or_init(|| {
+        let made = Command::new("unshare").args(["--net", "ip", "link", "set", "lo", "up"]).output();
+        made.is_ok_and(|made| made.status.success())
+    });
+    let here = |program: &&str| {
+        let found = Command::new("sh").args(["-c", "command -v \"$0\"", program]).output();
+        found.is_ok_and(|found| found.status.success())
+    };
+    let missing: Vec<_> = programs.iter().filter(|program| !here(program)).collect();
+    if !namespaces {
+        eprintln!("SKIPPED: no namespace without network can be made here (unshare --net, ip)");
+    }
+    if !missing.is_empty() {
+        eprintln!("SKIPPED: not installed: {missing:?}");
+    }
+    namespaces && missing.is_empty()
+}
+
+#[test]
+fn curl() {
+    if !can(&["curl"]) {
+        return;
+    }
+    let case = Case::new("curl");
+    let recording = case.same(
+        "set -e
+        curl -fsS $HTTP/file -o plain
+        curl -fsS $HTTPS/file -o secret
+        curl -fsSL $HTTP/redirect -o redirected
+        curl -fsSI $HTTPS/file | grep -i content-length > head
+        curl -fsS --compressed $HTTPS/gzip -o unpacked
+        curl -fsS $HTTPS/gzip -o packed
+        curl -fsS -r 2-4 $HTTP/part -o part
+        curl -sS $HTTP/missing -o missing; ! curl -fsS $HTTP/missing
+        curl -fsS -d some -d thing $HTTPS/echo -o echo
+        curl -fsS $HTTP/empty -o empty
+        curl -fsS $HTTP/slow -o slow
+        curl -fsS $HTTPS/big -o big
+        curl -sS https://127.0.0.3:9/nobody -o nobody",
+    );
+    assert!(recording.exchanges.iter().any(|one| one.status == 302));
+    assert!(recording.exchanges.iter().any(|one| one.status == 404));
+    assert_eq!(
+        fs::read(case.folder.join("replayed/unpacked")).unwrap(),
+        b"content, compressed\n"
+    );
+    assert_eq!(fs::read(case.folder.join("replayed/big")).unwrap().len(), server::BIG);
+}
+
+#[test]
+fn wget() {
+    if !can(&["wget"]) {
+        return;
+    }
+    let case = Case::new("wget");
+    case.same("wget -q $HTTP/redirect -O a && wget -q $HTTPS/big -O b && wget -q --spider $HTTPS/file && wget -q -i - <<END\n$HTTPS/numbered/1\n$HTTP/numbered/2\nEND");
+}
+
+#[test]
+fn git_over_smart_http() {
+    if !can(&["git"]) {
+        return;
+    }
+    let case = Case::new("git");
+    let make = format!(
+        "set -e; export GIT_AUTHOR_DATE=@1 GIT_COMMITTER_DATE=@1 HOME=/none
+        git init -q --bare -b main {0}/r.git; git init -q -b main .
+        git config user.name test; git config user.email test@example.com
+        for number in 1 2 3; do head -c 40000 $0 | tr $number x > f$number; git add .; git commit -qm $number; git tag v$number; done
+        git push -q {0}/r.git main --tags",
+        case.folder.join("git").display()
+    );
+    let made = case.command("sh", "git-made").args(["-c", &make, PROGRAM]).output().unwrap();
+    assert!(made.status.success(), "{}", text(&made));
+    let recording = case.same(
+        "set -e; export HOME=$PWD
+        git clone -q $HTTPS/git/r.git all; git clone -q --depth 1 -b v2 $HTTP/git/r.git one
+        cd all; git rev-parse HEAD > ../head; git fetch -q origin tag v1",
+    );
+    assert!(recording.exchanges.iter().any(|one| one.method == "POST"));
+}
+
+#[test]
+fn python() {
+    if !can(&["python3"]) {
+        return;
+    }
+    Case::new("python").same(
+        "python3 -c '
+import os, urllib.request
+for name in (\"HTTP\", \"HTTPS\"):
+    data = urllib.request.urlopen(os.environ[name] + \"/redirect\").read()
+    open(name, \"wb\").write(data)
+'",
+    );
+}
+
+#[test]
+fn java() {
+    if !can(&["java", "javac"]) {
+        return;
+    }
+    let case = Case::new("java");
+    case.same(
+        "cat > /dev/null; mkdir -p p; cat > p/Get.java <<'END'
+import java.io.*; import java.net.*; import java.nio.file.*;
+class Get {
+    public static void main(String[] a) throws Exception {
+        for (String name : new String[] {\"HTTP\", \"HTTPS\"}) {
+            try (InputStream in = new URL(System.getenv(name) + \"/file\").openStream()) {
+                Files.copy(in, Path.of(name));
+            }
+        }
+    }
+}
+END
+java p/Get.java </dev/null",
+    );
+}
+
+#[test]
+fn several_at_once() {
+    if !can(&["curl"]) {
+        return;
+    }
+    let recording = Case::new("several").same(
+        "for number in $(seq 40); do
+            curl -fsS $HTTPS/numbered/$number -o $number & curl -fsS $HTTP/big -o /dev/null &
+            [ $((number % 10)) != 0 ] || wait
+        done; wait",
+    );
+    let numbered = recording.exchanges.iter().filter(|one| one.url.contains("numbered"));
+    assert_eq!(numbered.count(), 40);
+}
+
+#[test]
+fn what_is_asked_twice_is_answered_in_order() {
+    if !can(&["curl"]) {
+        return;
+    }
+    let case = Case::new("twice");
+    let recording = case.same("for number in 1 2 3; do curl -fsS $HTTP/counted -o $number; done");
+    assert_eq!(recording.exchanges.len(), 3);
+}
+
+#[test]
+fn a_body_that_is_not_read_to_its_end_is_recorded_to_its_end() {
+    if !can(&["curl"]) {
+        return;
+    }
+    let case = Case::new("unread");
+    let recording = case.same("curl -sS $HTTP/big | head -c 100 > begin");
+    assert_eq!(recording.exchanges[0].size, server::BIG as u64);
+}
+
+#[test]
+fn what_is_not_recorded_fails_the_step_whatever_its_command_makes_of_it() {
+    if !can(&["curl"]) {
+        return;
+    }
+    let case = Case::new("more");
+    assert!(case.record("curl -fsS $HTTP/file -o file").status.success());
+    for (more, told) in [
+        ("curl -s $HTTP/counted", "GET http://127.0.0.2:"),
+        ("curl -s $HTTPS/file", "GET https://127.0.0.2:"),
+        ("curl -s -d x $HTTP/file", "POST http://127.0.0.2:"),
+        ("curl -s $HTTP/file?x", "/file?x"),
+        ("curl -s http://127.0.0.9/file", "http://127.0.0.9/file"),
+        ("curl -s https://[2001:db8::1]/file", "https://[2001:db8::1]/file"),
+        ("curl -s telnet://127.0.0.2:22 -x $http_proxy --proxytunnel </dev/null & (sleep 0.2; printf 'CONNECT h.test:1 HTTP/1.1\\r\\n\\r\\n\\001' | curl -s telnet://127.0.0.1:41141 >/dev/null)", "CONNECT h.test:1"),
+    ] {
+        let done = case.replay(&format!("{more} >/dev/null; true"));
+        assert_eq!(done.status.code(), Some(launch::REFUSED.into()), "{more}: {}", text(&done));
+        let told_all = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert!(told_all.contains(told) && told_all.contains("RUN curl -fsS $HTTP/file"), "{told_all}");
+    }
+    // Around the proxy there is nothing.
+    let done = case.replay("! curl -s --noproxy '*' $HTTP/file && ! curl -s --noproxy '*' http://192.0.2.1/ && ! getent hosts example.com && touch done");
+    assert!(done.status.success(), "{}", text(&done));
+}
+
+#[test]
+fn a_step_that_behaves_differently_when_it_is_not_recorded_is_refused() {
+    if !can(&["curl"]) {
+        return;
+    }
+    let case = Case::new("detects");
+    let script = "if curl -s --noproxy '*' $HTTP/file -o /dev/null; then curl -s $HTTP/file; else curl -s $HTTP/counted; fi; true";
+    assert!(case.record(script).status.success());
+    assert_eq!(case.replay(script).status.code(), Some(launch::REFUSED.into()));
+}
+
+#[test]
+fn a_recording_edited_by_hand_is_refused() {
+    if !can(&["curl"]) {
+        return;
+    }
+    let case = Case::new("edited");
+    let script = "curl -fsS $HTTP/file -o file";
+    assert!(case.record(script).status.success());
+    let before = case.recording();
+    // Another digest: there is no such body.
+    case.edit(|recording| recording.exchanges[0].digest = Digest::sha256(b"other"));
+    assert!(!case.replay(script).status.success());
+    // What no launcher writes is not served at all.
+    for edit in [
+        (|one| one.url = "file:///etc/passwd".to_owned()) as fn(&mut verified_dockerfile::replay::record::Exchange),
+        |one| one.method = "CONNECT".to_owned(),
+        |one| one.status = 101,
+        |one| drop(one.headers.insert("set-cookie".to_owned(), "a".to_owned())),
+        |one| drop(one.headers.insert("location".to_owned(), "a\r\nb: c".to_owned())),
+        |one| drop(one.asked.insert("cookie".to_owned(), "a".to_owned())),
+    ] {
+        case.edit(|recording| {
+            *recording = before.clone();
+            edit(&mut recording.exchanges[0]);
+        });
+        let done = case.replay(script);
+        assert_eq!(done.status.code(), Some(launch::FAILED.into()), "{}", text(&done));
+    }
+    case.edit(|recording| *recording = before.clone());
+    assert!(case.replay(script).status.success());
+}
+
+#[test]
+fn exit_codes_and_signals_pass_through() {
+    if !can(&[]) {
+        return;
+    }
+    let case = Case::new("exit");
+    assert!(case.record("true").status.success());
+    for (script, code) in [("exit 0", 0), ("exit 3", 3), ("exit 255", 255), ("kill -TERM $$", 143), ("kill -KILL $$", 137)] {
+        assert_eq!(case.record(script).status.code(), Some(code), "{script}");
+    }
+    for (script, code) in [("exit 3", 3), ("kill -TERM $$", 143)] {
+        assert_eq!(case.replay(script).status.code(), Some(code), "{script}");
+    }
+    assert_eq!(case.replay_words(&["/none/such"]).status.code(), Some(127));
+    assert_eq!(case.replay_words(&["/etc/passwd"]).status.code(), Some(126));
+    // A command's own arguments are its own.
+    let done = case.replay_words(&["printf", "%s|", "--help", "a b", "", "-c"]);
+    assert_eq!(String::from_utf8_lossy(&done.stdout), "--help|a b||-c|");
+}
+
+#[test]
+fn what_a_step_serves_itself_is_its_own_business() {
+    if !can(&["curl", "python3"]) {
+        return;
+    }
+    let case = Case::new("local");
+    let recording = case.same(
+        "echo mine > file; python3 -m http.server --bind 127.0.0.1 38761 >/dev/null 2>&1 & server=$!
+        for try in 1 2 3 4 5 6 7 8 9; do curl -sf http://127.0.0.1:38761/file -o got && break; sleep 0.3; done
+        curl -sf --noproxy '' http://localhost:38761/file -o again; kill $server; cmp file got && cmp file again",
+    );
+    assert!(recording.exchanges.is_empty());
+}
+
+#[test]
+fn a_server_whose_certificate_is_not_trusted_is_not_recorded() {
+    if !can(&["curl"]) {
+        return;
+    }
+    let case = Case::new("untrusted");
+    let other = Case::new("other");
+    let script = format!("curl -sk {}/file -o file; true", other.server.https);
+    assert!(case.record(&script).status.success());
+    let recording = case.recording();
+    assert_eq!(recording.exchanges[0].status, 502);
+    assert_eq!(other.server.hits(), 0);
+}
+
+#[test]
+fn bodies_are_named_by_their_digest() {
+    if !can(&["curl"]) {
+        return;
+    }
+    let case = Case::new("bodies");
+    let recording = case.same("curl -fsS $HTTP/numbered/../../../../../../etc/passwd --path-as-is -o file");
+    let folder = case.folder.join("records").join(launch::BODIES);
+    let names: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let wanted: Vec<_> = recording.bodies().into_keys().map(|digest| bodies::path(&folder, digest)).collect();
+    assert_eq!(names, wanted);
+    assert_eq!(Digest::sha256(&fs::read(&names[0]).unwrap()), recording.exchanges[0].digest);
+}
