@@ -115,6 +115,8 @@ impl Command {
             Self::Rewrite(args) => Some(&mut args.build),
             Self::Check(args) => Some(&mut args.build),
             Self::Explain(args) => Some(&mut args.build),
+            Self::Lock(args) => Some(&mut args.build),
+            Self::Record(args) => Some(&mut args.build),
             _ => None,
         }
     }

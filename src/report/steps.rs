@@ -7,6 +7,7 @@ use crate::{
     dockerfile::{Dockerfile, Heredoc, Instruction, heredoc},
     fetch::{Network, Platform, RunStep},
     pipeline::PlatformOutcome,
+    replay::record::shown,
     shell::{self, CheckKind, Checked, Fetch, Reading, Span, Step, Weak, What},
 };
 
@@ -35,6 +36,15 @@ pub fn of(built: &PlatformOutcome) -> impl Iterator<Item = (&RunStep, bool)> {
         })
 }
 
+/// What a recording of the step calls it ([`crate::replay::record::Recording::command`]).
+#[must_use]
+pub fn name(step: &RunStep) -> String {
+    match step.argv.as_slice() {
+        [_, option, text] if option.starts_with('-') && option.ends_with('c') => shown(text),
+        words => shown(&words.join(" ")),
+    }
+}
+
 /// The beginning of what a step runs.
 #[must_use]
 pub fn command(step: &RunStep) -> String {
@@ -54,12 +64,14 @@ pub fn command(step: &RunStep) -> String {
 
 /// What there is to say about the RUN steps that the targets reach, in the order of the file.
 ///
-/// Of a step that keeps its network by a rule, only what weakens it is said; of one that asks for none itself, nothing.
+/// Of a step that keeps its network by a rule, or is among those `recorded` ([`name`]), only what weakens it is said; of one
+/// that asks for no network itself, nothing. Whether a recording is the step's own is decided in the build, not here.
 #[must_use]
 pub fn findings(
     file: &str,
     dockerfile: &Dockerfile,
     platforms: &[PlatformOutcome],
+    recorded: &BTreeSet<String>,
 ) -> Vec<Finding> {
     let mut found = BTreeSet::new();
     for built in platforms {
@@ -71,7 +83,7 @@ pub fn findings(
                 places: &places,
                 reading: &reading,
             };
-            if !network {
+            if !network && !recorded.contains(&name(step)) {
                 found.extend(about.downloads());
                 found.extend(about.unclear());
             }
@@ -121,12 +133,12 @@ impl About<'_> {
         self.reading.fetches.iter().map(|fetch| {
             let next = match fetch.what {
                 What::Url(_) => {
-                    "fetch it by ADD, which is pinned and verified like any other fetch, or allow the step its network by a run rule"
+                    "fetch it by ADD, which is pinned and verified like any other fetch, record it (`verified-dockerfile record`), or allow the step its network by a run rule"
                 }
                 What::Git { .. } => {
-                    "fetch it by ADD, which is pinned to a commit, or allow the step its network by a run rule"
+                    "fetch it by ADD, which is pinned to a commit, record it (`verified-dockerfile record`), or allow the step its network by a run rule"
                 }
-                _ => "take it from an image that has it, or allow the step its network by a run rule",
+                _ => "take it from an image that has it, record it (`verified-dockerfile record`), or allow the step its network by a run rule",
             };
             self.finding(
                 Kind::Download,
