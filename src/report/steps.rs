@@ -8,7 +8,7 @@ use crate::{
     fetch::{Network, Platform, RunStep},
     pipeline::PlatformOutcome,
     replay::record::shown,
-    shell::{self, CheckKind, Checked, Fetch, Reading, Span, Step, Weak, What},
+    shell::{self, Budget, CheckKind, Checked, Fetch, Reading, Span, Step, Weak, What},
 };
 
 /// How many characters of a step's texts a message quotes.
@@ -17,12 +17,19 @@ const MAX_SHOWN: usize = 160;
 /// Reads a step for a platform.
 #[must_use]
 pub fn read(step: &RunStep, platform: &Platform) -> Reading {
-    shell::read(&Step {
+    read_within(step, platform, &mut Budget::default())
+}
+
+/// The same, with what is left for the steps of a file.
+#[must_use]
+pub fn read_within(step: &RunStep, platform: &Platform, budget: &mut Budget) -> Reading {
+    let step = Step {
         argv: &step.argv,
         script: step.script.as_deref(),
         variables: &step.variables,
         architecture: &platform.architecture,
-    })
+    };
+    shell::read_within(&step, budget)
 }
 
 /// The RUN steps that the target reaches and that ask for a network, or nothing, each with whether it has one in the build.
@@ -74,9 +81,10 @@ pub fn findings(
     recorded: &BTreeSet<String>,
 ) -> Vec<Finding> {
     let mut found = BTreeSet::new();
+    let mut budget = Budget::default();
     for built in platforms {
         for (step, network) in of(built) {
-            let reading = read(step, &built.platform);
+            let reading = read_within(step, &built.platform, &mut budget);
             let places = Places::new(dockerfile, step);
             let about = About {
                 file,

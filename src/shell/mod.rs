@@ -260,8 +260,25 @@ impl Dialect {
     }
 }
 
+/// How much work may go into the steps of one file, in letters and commands; what is left of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Budget(u64);
+
+impl Default for Budget {
+    /// Enough for some hundred steps as people write them; spent in seconds.
+    fn default() -> Self {
+        Self(20_000_000)
+    }
+}
+
 /// Reads a step.
 #[must_use]
 pub fn read(step: &Step<'_>) -> Reading {
-    walk::step(step)
+    read_within(step, &mut Budget::default())
+}
+
+/// Reads one of several steps, which share a budget: where it is spent, all is unclear.
+#[must_use]
+pub fn read_within(step: &Step<'_>, budget: &mut Budget) -> Reading {
+    walk::step(step, budget)
 }
