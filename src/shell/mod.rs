@@ -132,11 +132,11 @@ impl What {
                 remote, reference, ..
             } => {
                 clean(remote);
-                reference.as_mut().map(clean);
+                reference.iter_mut().for_each(clean);
             }
             Self::Keys { ids, server } => {
                 ids.iter_mut().for_each(clean);
-                server.as_mut().map(clean);
+                server.iter_mut().for_each(clean);
             }
             Self::Image(reference) => clean(reference),
             Self::Index => {}

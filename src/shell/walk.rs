@@ -717,7 +717,7 @@ impl<'a> Walker<'a> {
                 open.retain(|text| {
                     let fits = globs
                         .as_ref()
-                        .map_or(None, |globs| pattern::may_match(globs, text));
+                        .and_then(|globs| pattern::may_match(globs, text));
                     taken |= fits != Some(false);
                     fits != Some(true)
                 });
