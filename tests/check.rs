@@ -179,6 +179,22 @@ fn notes_are_no_reason_to_fail() {
 }
 
 #[test]
+fn a_recorded_step_has_what_it_downloads() {
+    let folder = Folder::new(
+        "recorded",
+        "RUN curl -k https://a.test/x -o x\nRUN curl https://a.test/y -o y\n",
+    );
+    let recording = format!(
+        "{LOCK}\n[[run]]\nstep = \"sha256:{}\"\ncommand = \"curl -k https://a.test/x -o x\"\nrequests = []\n",
+        "2".repeat(64)
+    );
+    assert_eq!(folder.findings(&[]).len(), 3);
+    fs::write(folder.0.join("Dockerfile.lock"), recording).unwrap();
+    let found = folder.findings(&[]);
+    assert_eq!(found, [("VD014".to_owned(), 2), ("VD012".to_owned(), 3)]);
+}
+
+#[test]
 fn what_a_step_checks_itself_is_said() {
     let hash = "1".repeat(64);
     let folder = Folder::new(
@@ -367,10 +383,7 @@ fn completions_and_manual_have_every_command() {
         "{out}"
     );
     let (code, out) = folder.run(&["man", "check"]);
-    assert!(
-        code == 0 && out.contains("VERIFIED_DOCKERFILE_POLICY") && out.contains("sarif"),
-        "{out}"
-    );
+    assert!(code == 0 && out.contains("sarif"), "{out}");
     assert_eq!(folder.run(&["man", "nothing"]).0, 2);
 }
 

@@ -263,9 +263,11 @@ fn json_is_an_array_of_findings() {
         keys,
         [
             "cause",
+            "code",
             "end_line",
             "file",
             "kind",
+            "level",
             "next",
             "start_line",
             "subject"

@@ -130,7 +130,7 @@ impl Count {
         for line in &sample.global {
             let _ = writeln!(head, "{line}");
         }
-        head.push_str("FROM scratch\n");
+        head.push_str("FROM scratch\nWORKDIR /src\n");
         for line in &sample.before {
             let _ = writeln!(head, "{line}");
         }

@@ -38,6 +38,8 @@ In a build, put this line on top of the Dockerfile:
 or leave the file as it is:
   docker buildx build --build-arg BUILDKIT_SYNTAX=REGISTRY/org/verified-dockerfile .
 
+Environment: VERIFIED_DOCKERFILE_POLICY is --policy, VERIFIED_DOCKERFILE_CONFIG is --config; NO_COLOR, COLUMNS.
+
 Exit codes: 0 clean, 1 findings, 2 could not run.";
 
 const BUNDLE_EXAMPLES: &str = "\
@@ -119,6 +121,7 @@ impl Command {
             Self::Explain(args) => Some(&mut args.build),
             Self::Lock(args) => Some(&mut args.build),
             Self::Init(args) => Some(&mut args.build),
+            Self::Record(args) => Some(&mut args.build),
             _ => None,
         }
     }

@@ -1,7 +1,7 @@
 //! A Dockerfile on this machine with the files beside it, walked through the pipeline without any network.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     io::Read as _,
     path::{Path, PathBuf},
@@ -176,10 +176,23 @@ impl Project {
     pub fn steps(&self, checked: &Checked) -> Vec<Finding> {
         match (&checked.outcome, Dockerfile::parse(&self.bytes)) {
             (Some(outcome), Ok(dockerfile)) => {
-                steps::findings(&self.name, &dockerfile, &outcome.platforms)
+                let recorded = self.recorded();
+                steps::findings(&self.name, &dockerfile, &outcome.platforms, &recorded)
             }
             _ => Vec::new(),
         }
+    }
+
+    /// The steps that the lock has a recording of, by what recordings call them.
+    fn recorded(&self) -> BTreeSet<String> {
+        let lock = self
+            .beside
+            .get("lock")
+            .and_then(|bytes| Lock::parse(bytes, &self.file("lock")).ok());
+        lock.iter()
+            .flat_map(Lock::runs)
+            .map(|recording| recording.command.clone())
+            .collect()
     }
 
     /// `findings` for people, each with the lines of the file that it is about; with colours if `colour`.

@@ -9,7 +9,7 @@ use crate::{
     fetch::{Origin, Source},
     pipeline::{Judged, Outcome},
     policy::{Pin, Verdict},
-    shell::Reading,
+    shell::{Budget, Reading},
 };
 
 /// The fetches as a JSON object: `file`, `fetches`, `steps` and `findings`.
@@ -54,13 +54,14 @@ pub fn json(file: &str, outcome: &Outcome) -> Value {
 /// it has one in the build), `downloads`, `checks` and `unclear`, in words.
 fn steps(outcome: &Outcome) -> Vec<Value> {
     let mut rows = Vec::new();
+    let mut budget = Budget::default();
     for built in &outcome.platforms {
         for (step, network) in steps::of(built) {
             let Told {
                 downloads,
                 checks,
                 unclear,
-            } = told(&steps::read(step, &built.platform));
+            } = told(&steps::read_within(step, &built.platform, &mut budget));
             if downloads.len() + checks.len() + unclear.len() > 0 {
                 rows.push(json!({
                     "line": step.place.lines.0,
@@ -134,9 +135,10 @@ pub fn text(file: &str, outcome: &Outcome) -> String {
             paragraphs.insert((fetch.place.lines.0, fetch.place.span.start, out));
         }
     }
+    let mut budget = Budget::default();
     for built in &outcome.platforms {
         for (step, network) in steps::of(built) {
-            let told = told(&steps::read(step, &built.platform));
+            let told = told(&steps::read_within(step, &built.platform, &mut budget));
             let parts = [
                 ("loads:  ", told.downloads),
                 ("checks: ", told.checks),

@@ -7,7 +7,8 @@ use crate::{
     dockerfile::{Dockerfile, Heredoc, Instruction, heredoc},
     fetch::{Network, Platform, RunStep},
     pipeline::PlatformOutcome,
-    shell::{self, CheckKind, Checked, Fetch, Reading, Span, Step, Weak, What},
+    replay::record::shown,
+    shell::{self, Budget, CheckKind, Checked, Fetch, Reading, Span, Step, Weak, What},
 };
 
 /// How many characters of a step's texts a message quotes.
@@ -16,12 +17,19 @@ const MAX_SHOWN: usize = 160;
 /// Reads a step for a platform.
 #[must_use]
 pub fn read(step: &RunStep, platform: &Platform) -> Reading {
-    shell::read(&Step {
+    read_within(step, platform, &mut Budget::default())
+}
+
+/// The same, with what is left for the steps of a file.
+#[must_use]
+pub fn read_within(step: &RunStep, platform: &Platform, budget: &mut Budget) -> Reading {
+    let step = Step {
         argv: &step.argv,
         script: step.script.as_deref(),
         variables: &step.variables,
         architecture: &platform.architecture,
-    })
+    };
+    shell::read_within(&step, budget)
 }
 
 /// The RUN steps that the target reaches and that ask for a network, or nothing, each with whether it has one in the build.
@@ -33,6 +41,15 @@ pub fn of(built: &PlatformOutcome) -> impl Iterator<Item = (&RunStep, bool)> {
             let cut_off = built.without_network.get(index).copied().unwrap_or(true);
             (step, !cut_off)
         })
+}
+
+/// What a recording of the step calls it ([`crate::replay::record::Recording::command`]).
+#[must_use]
+pub fn name(step: &RunStep) -> String {
+    match step.argv.as_slice() {
+        [_, option, text] if option.starts_with('-') && option.ends_with('c') => shown(text),
+        words => shown(&words.join(" ")),
+    }
 }
 
 /// The beginning of what a step runs.
@@ -54,24 +71,27 @@ pub fn command(step: &RunStep) -> String {
 
 /// What there is to say about the RUN steps that the targets reach, in the order of the file.
 ///
-/// Of a step that keeps its network by a rule, only what weakens it is said; of one that asks for none itself, nothing.
+/// Of a step that keeps its network by a rule, or is among those `recorded` ([`name`]), only what weakens it is said; of one
+/// that asks for no network itself, nothing. Whether a recording is the step's own is decided in the build, not here.
 #[must_use]
 pub fn findings(
     file: &str,
     dockerfile: &Dockerfile,
     platforms: &[PlatformOutcome],
+    recorded: &BTreeSet<String>,
 ) -> Vec<Finding> {
     let mut found = BTreeSet::new();
+    let mut budget = Budget::default();
     for built in platforms {
         for (step, network) in of(built) {
-            let reading = read(step, &built.platform);
+            let reading = read_within(step, &built.platform, &mut budget);
             let places = Places::new(dockerfile, step);
             let about = About {
                 file,
                 places: &places,
                 reading: &reading,
             };
-            if !network {
+            if !network && !recorded.contains(&name(step)) {
                 found.extend(about.downloads());
                 found.extend(about.unclear());
             }
@@ -121,12 +141,12 @@ impl About<'_> {
         self.reading.fetches.iter().map(|fetch| {
             let next = match fetch.what {
                 What::Url(_) => {
-                    "fetch it by ADD, which is pinned and verified like any other fetch, or allow the step its network by a run rule"
+                    "fetch it by ADD, which is pinned and verified like any other fetch, record it (`verified-dockerfile record`), or allow the step its network by a run rule"
                 }
                 What::Git { .. } => {
-                    "fetch it by ADD, which is pinned to a commit, or allow the step its network by a run rule"
+                    "fetch it by ADD, which is pinned to a commit, record it (`verified-dockerfile record`), or allow the step its network by a run rule"
                 }
-                _ => "take it from an image that has it, or allow the step its network by a run rule",
+                _ => "take it from an image that has it, record it (`verified-dockerfile record`), or allow the step its network by a run rule",
             };
             self.finding(
                 Kind::Download,

@@ -132,11 +132,11 @@ impl What {
                 remote, reference, ..
             } => {
                 clean(remote);
-                reference.as_mut().map(clean);
+                reference.iter_mut().for_each(clean);
             }
             Self::Keys { ids, server } => {
                 ids.iter_mut().for_each(clean);
-                server.as_mut().map(clean);
+                server.iter_mut().for_each(clean);
             }
             Self::Image(reference) => clean(reference),
             Self::Index => {}
@@ -260,8 +260,25 @@ impl Dialect {
     }
 }
 
+/// How much work may go into the steps of one file, in letters and commands; what is left of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Budget(u64);
+
+impl Default for Budget {
+    /// Enough for some hundred steps as people write them; spent in seconds.
+    fn default() -> Self {
+        Self(20_000_000)
+    }
+}
+
 /// Reads a step.
 #[must_use]
 pub fn read(step: &Step<'_>) -> Reading {
-    walk::step(step)
+    read_within(step, &mut Budget::default())
+}
+
+/// Reads one of several steps, which share a budget: where it is spent, all is unclear.
+#[must_use]
+pub fn read_within(step: &Step<'_>, budget: &mut Budget) -> Reading {
+    walk::step(step, budget)
 }

@@ -627,6 +627,10 @@ impl<'t> Parser<'t> {
                 _ => words.push(word),
             }
         }
+        if assigns.is_empty() && words.is_empty() && redirects.is_empty() {
+            // No command where one has to be: a shell refuses the whole text.
+            self.fail();
+        }
         Kind::Simple { assigns, words }
     }
 

@@ -899,6 +899,36 @@ fn hostile_texts_end() {
     );
 }
 
+/// Each step alone may take its time; a file full of them must not.
+#[test]
+fn steps_share_a_budget() {
+    let argv = ["/bin/sh", "-c", "f() { f; f; }; f"].map(str::to_owned);
+    let step = Step {
+        argv: &argv,
+        script: None,
+        variables: &BTreeMap::new(),
+        architecture: "amd64",
+    };
+    let mut budget = Budget::default();
+    let start = Instant::now();
+    for _ in 0..100_000 {
+        assert!(!read_within(&step, &mut budget).unclear.is_empty());
+    }
+    assert!(
+        start.elapsed() < Duration::from_secs(120),
+        "{:?}",
+        start.elapsed()
+    );
+    assert_eq!(budget.0, 0);
+    let plain = ["curl".to_owned(), "https://a.test".to_owned()];
+    let plain = Step {
+        argv: &plain,
+        ..step
+    };
+    assert_eq!(read(&plain).fetches.len(), 1);
+    assert!(!read_within(&plain, &mut budget).unclear.is_empty());
+}
+
 /// Pieces that texts of shells are made of.
 const PIECES: &[&str] = &[
     "curl",

@@ -3,8 +3,8 @@
 use std::{cell::OnceCell, collections::HashMap, rc::Rc};
 
 use super::{
-    Check, CheckKind, Dialect, Fetch, MAX_FOUND, MAX_TEXT, Reading, Span, Step, Unclear, Weak,
-    Weakness, check,
+    Budget, Check, CheckKind, Dialect, Fetch, MAX_FOUND, MAX_TEXT, Reading, Span, Step, Unclear,
+    Weak, Weakness, check,
     options::Field,
     parse::{self, Origin},
     pattern,
@@ -16,7 +16,9 @@ use super::{
 };
 
 /// How much work one step may take, in letters and commands.
-const FUEL: u64 = 4_000_000;
+const FUEL: u64 = 1_000_000;
+/// What a command costs, besides its letters.
+const COMMAND: usize = 10;
 /// How deep commands may be within each other, functions and texts that are run included.
 const MAX_DEPTH: usize = 60;
 /// How many rounds of a loop are walked one by one.
@@ -90,14 +92,16 @@ pub(super) struct Walker<'a> {
 }
 
 /// Reads a step.
-pub(super) fn step(step: &Step<'_>) -> Reading {
-    let mut walker = Walker::new(*step);
+pub(super) fn step(step: &Step<'_>, budget: &mut Budget) -> Reading {
+    let fuel = FUEL.min(budget.0);
+    let mut walker = Walker::new(*step, fuel);
     walker.start();
+    budget.0 = budget.0.saturating_sub(fuel.saturating_sub(walker.fuel));
     check::finish(walker)
 }
 
 impl<'a> Walker<'a> {
-    fn new(step: Step<'a>) -> Self {
+    fn new(step: Step<'a>, fuel: u64) -> Self {
         let vars = step
             .variables
             .iter()
@@ -118,7 +122,7 @@ impl<'a> Walker<'a> {
             runs: Vec::new(),
             weak_files: Vec::new(),
             commits: Vec::new(),
-            fuel: FUEL,
+            fuel,
             depth: 0,
             exhausted: false,
         }
@@ -469,7 +473,7 @@ impl<'a> Walker<'a> {
 
     /// Runs `inner` one level deeper, unless that is too deep.
     pub fn deeper(&mut self, span: Span, inner: impl FnOnce(&mut Self) -> Done) -> Done {
-        self.spend(1);
+        self.spend(COMMAND);
         if self.tired(span) {
             return Done::MAYBE;
         }
@@ -713,7 +717,7 @@ impl<'a> Walker<'a> {
                 open.retain(|text| {
                     let fits = globs
                         .as_ref()
-                        .map_or(None, |globs| pattern::may_match(globs, text));
+                        .and_then(|globs| pattern::may_match(globs, text));
                     taken |= fits != Some(false);
                     fits != Some(true)
                 });

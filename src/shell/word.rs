@@ -258,7 +258,7 @@ impl Parser<'_> {
     fn is_arithmetic(&self) -> bool {
         let mut open = 0_usize;
         let rest = self.text.as_bytes().get(self.at.saturating_add(1)..);
-        let mut bytes = rest.unwrap_or_default().iter().take(4096).peekable();
+        let mut bytes = rest.unwrap_or_default().iter().take(1024).peekable();
         while let Some(byte) = bytes.next() {
             match byte {
                 b'(' => open = open.saturating_add(1),

@@ -40,7 +40,7 @@ pub(super) const TOOLS: &[Tool] = &[Tool {
 fn read(args: &Args<'_>, notes: &mut Notes) {
     for field in &args.sorted.operands {
         if field.value.texts().iter().any(is_url) {
-            let saved = base_name(&field.shown()).to_owned();
+            let saved = base_name(field.shown().split('?').next().unwrap_or_default()).to_owned();
             notes.url(&field.value, Some(saved), field.span);
         }
     }

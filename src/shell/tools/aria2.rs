@@ -58,9 +58,9 @@ fn read(args: &Args<'_>, notes: &mut Notes) {
             continue;
         }
         any = true;
-        let saved = named
-            .clone()
-            .unwrap_or_else(|| base_name(&field.shown()).to_owned());
+        let saved = named.clone().unwrap_or_else(|| {
+            base_name(field.shown().split('?').next().unwrap_or_default()).to_owned()
+        });
         let kind = HoleKind::Downloaded(Some(base_name(&saved).to_owned()));
         notes.wrote.push((saved.clone(), Value::hole("...", kind)));
         notes.url(&field.value, Some(saved), field.span);

@@ -134,7 +134,7 @@ fn rpm(args: &Args<'_>, notes: &mut Notes) {
     let mut files = Vec::new();
     for field in &args.sorted.operands {
         if field.value.texts().iter().any(is_url) {
-            let saved = base_name(&field.shown()).to_owned();
+            let saved = base_name(field.shown().split('?').next().unwrap_or_default()).to_owned();
             notes.url(&field.value, Some(saved.clone()), field.span);
             files.push(saved);
         } else if field

@@ -99,7 +99,7 @@ fn read(args: &Args<'_>, notes: &mut Notes) {
         match known {
             Some(lines) => {
                 for line in lines.split_whitespace() {
-                    let saved = base_name(line).to_owned();
+                    let saved = base_name(line.split('?').next().unwrap_or_default()).to_owned();
                     notes.url(&Value::literal(line), Some(saved), args.span);
                 }
             }
@@ -117,7 +117,8 @@ fn read(args: &Args<'_>, notes: &mut Notes) {
             Some(name) => Some(name.clone()),
             None => {
                 let shown = field.shown();
-                let name = base_name(shown.split('#').next().unwrap_or_default());
+                // The query is part of the name, and may be a secret.
+                let name = base_name(shown.split(['#', '?']).next().unwrap_or_default());
                 Some(if name.contains("://") || shown.ends_with('/') {
                     "index.html".to_owned()
                 } else {
