@@ -179,7 +179,7 @@ pub(super) fn finish(walker: Walker<'_>) -> Reading {
         let before = |fetch: &&mut super::Fetch| {
             matches!(fetch.what, What::Git { .. }) && fetch.span.start <= span.start
         };
-        if let Some(fetch) = found.fetches.iter_mut().filter(before).next_back() {
+        if let Some(fetch) = found.fetches.iter_mut().rfind(before) {
             fetch.checked = Some(Checked::Commit);
         }
     }
@@ -216,10 +216,10 @@ pub(super) fn finish(walker: Walker<'_>) -> Reading {
                     more.push((fetch.span, Weak::Plain, url.clone()));
                 }
             }
-            What::Git { remote, .. } if !holds => {
-                if remote.starts_with("http://") || remote.starts_with("git://") {
-                    more.push((fetch.span, Weak::Plain, remote.clone()));
-                }
+            What::Git { remote, .. }
+                if !holds && (remote.starts_with("http://") || remote.starts_with("git://")) =>
+            {
+                more.push((fetch.span, Weak::Plain, remote.clone()));
             }
             _ => {}
         }

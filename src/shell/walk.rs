@@ -391,10 +391,8 @@ impl<'a> Walker<'a> {
             }
         }
         for (name, value) in other.vars {
-            if !own.vars.contains_key(&name) {
-                let unset = Value::unknown(format!("${{{name}}}"));
-                own.vars.insert(name, unset.or(&value));
-            }
+            let unset = Value::unknown(format!("${{{name}}}"));
+            own.vars.entry(name).or_insert_with(|| unset.or(&value));
         }
         for (name, value) in other.files {
             let merged = match own.files.get(&name) {

@@ -327,7 +327,7 @@ impl Parser<'_> {
                 '\\' => match chars.next() {
                     Some((_, next)) => {
                         escaped = true;
-                        if !matches!(next, '$' | '`' | '\\') && !(quoted && next == '"') {
+                        if !(matches!(next, '$' | '`' | '\\') || quoted && next == '"') {
                             inner.push('\\');
                         }
                         inner.push(next);

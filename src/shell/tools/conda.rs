@@ -24,11 +24,10 @@ pub(super) const TOOLS: &[Tool] = &[Tool {
 fn read(args: &Args<'_>, notes: &mut Notes) {
     let env = args.sub(0) == "env";
     match args.sub(usize::from(env)) {
+        "install" | "create" | "update" | "upgrade" | "search" if args.has(&["offline"]) => {}
         "install" | "create" | "update" | "upgrade" | "search" => {
-            if !args.has(&["offline"]) {
-                notes.packages(args.sorted.rest(if env { 2 } else { 1 }));
-                notes.weak_option(args, Weak::Tls, &["k", "insecure"]);
-            }
+            notes.packages(args.sorted.rest(if env { 2 } else { 1 }));
+            notes.weak_option(args, Weak::Tls, &["k", "insecure"]);
         }
         "run" => notes.unclear("`conda run` runs something that is not read"),
         "config" => {

@@ -130,12 +130,12 @@ fn dotnet(args: &Args<'_>, notes: &mut Notes) {
         ("dotnet", "restore" | "add" | "tool" | "workload" | "nuget" | "new") => {
             notes.packages(args.sorted.rest(1));
         }
-        ("dotnet", "build" | "publish" | "test" | "run" | "pack" | "msbuild" | "vstest") => {
-            if !args.has(&["no-restore", "no-build"]) {
-                notes.unclear(format!(
-                    "`dotnet {sub}` restores packages that are not there yet"
-                ));
-            }
+        ("dotnet", "build" | "publish" | "test" | "run" | "pack" | "msbuild" | "vstest")
+            if !args.has(&["no-restore", "no-build"]) =>
+        {
+            notes.unclear(format!(
+                "`dotnet {sub}` restores packages that are not there yet"
+            ));
         }
         ("dotnet", _) if sub.ends_with(".dll") => notes.unclear(format!("it runs `{sub}`")),
         ("dotnet", _) => {}

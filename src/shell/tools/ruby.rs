@@ -44,11 +44,11 @@ pub(super) const TOOLS: &[Tool] = &[
 
 fn gem(args: &Args<'_>, notes: &mut Notes) {
     match args.sub(0) {
-        "install" | "i" | "update" | "fetch" | "specification" | "search" | "outdated" => {
-            if !args.has(&["local", "l"]) {
-                notes.packages(args.sorted.rest(1));
-                plain(args, notes, &["source", "s", "clear-sources"]);
-            }
+        "install" | "i" | "update" | "fetch" | "specification" | "search" | "outdated"
+            if !args.has(&["local", "l"]) =>
+        {
+            notes.packages(args.sorted.rest(1));
+            plain(args, notes, &["source", "s", "clear-sources"]);
         }
         "sources" => plain(args, notes, &["add", "a"]),
         _ => {}
@@ -68,10 +68,10 @@ fn plain(args: &Args<'_>, notes: &mut Notes, names: &[&str]) {
 
 fn bundle(args: &Args<'_>, notes: &mut Notes) {
     match args.sub(0) {
+        "install" | "update" | "add" | "lock" | "cache" | "package" | "outdated"
+            if args.has(&["local"]) => {}
         "install" | "update" | "add" | "lock" | "cache" | "package" | "outdated" => {
-            if !args.has(&["local"]) {
-                notes.packages(args.sorted.rest(1));
-            }
+            notes.packages(args.sorted.rest(1));
         }
         "" if args.sorted.operands.is_empty() => notes.packages(Vec::new()),
         "exec" => notes.unclear("`bundle exec` runs what the project says"),
