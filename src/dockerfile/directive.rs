@@ -2,7 +2,7 @@
 
 use super::{
     Span,
-    text::{is_regex_space, leading_space},
+    text::{is_regex_space, trim_start},
 };
 
 /// Longest line that BuildKit reads, without its newline (`bufio.MaxScanTokenSize` - 1).
@@ -72,25 +72,31 @@ impl Directives {
         }
     }
 
+    #[inline]
     pub(super) fn read(&mut self, line: &[u8]) -> Line {
-        if !self.done {
-            if let Some((name, value)) = parse(line, self.marker) {
-                if self.seen & name.bit() != 0 {
-                    return Line::Duplicate(name);
-                }
-                self.seen |= name.bit();
-                return Line::Directive(name, value);
-            }
-            self.done = true;
+        if self.done {
+            return Line::Other;
         }
-        Line::Other
+        self.read_one(line)
+    }
+
+    fn read_one(&mut self, line: &[u8]) -> Line {
+        let Some((name, value)) = parse(line, self.marker) else {
+            self.done = true;
+            return Line::Other;
+        };
+        if self.seen & name.bit() != 0 {
+            return Line::Duplicate(name);
+        }
+        self.seen |= name.bit();
+        Line::Directive(name, value)
     }
 }
 
 /// `^([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*$` behind the marker and any white space.
 fn parse(line: &[u8], marker: &[u8]) -> Option<(DirectiveName, (usize, usize))> {
     let rest = line.strip_prefix(marker)?;
-    let rest = rest.get(leading_space(rest)..)?;
+    let rest = trim_start(rest);
     let name_len = rest
         .iter()
         .take_while(|byte| byte.is_ascii_alphanumeric())

@@ -145,6 +145,10 @@ impl Lexer {
         variables: &dyn Variables,
         found: &mut dyn FnMut(&str),
     ) -> Result<(), ExpandError> {
+        if text.len() <= MAX_EXPANSION && text.iter().all(|byte| self.is_plain(*byte)) {
+            each_plain_word(text, found);
+            return Ok(());
+        }
         let text = lossy(text);
         let mut run = Run::new(self, variables, &text, Some(Words::new(found)));
         run.run()?;
@@ -152,5 +156,39 @@ impl Lexer {
             words.end_word();
         }
         Ok(())
+    }
+    /// Whether a byte is a blank, or a printable ASCII character that neither quotes, escapes nor names a variable.
+    fn is_plain(&self, byte: u8) -> bool {
+        matches!(byte, b' '..=b'~' | b'\t')
+            && !matches!(byte, b'\'' | b'"' | b'$')
+            && char::from(byte) != self.escape
+    }
+}
+
+/// The words of a text that has nothing but plain bytes: what is between blanks, except that those behind `<<` are part
+/// of the word.
+fn each_plain_word(text: &[u8], found: &mut dyn FnMut(&str)) {
+    let blanks = |text: &[u8]| {
+        text.iter()
+            .take_while(|byte| matches!(byte, b' ' | b'\t'))
+            .count()
+    };
+    let mut rest = text;
+    loop {
+        rest = rest.get(blanks(rest)..).unwrap_or_default();
+        let mut len = 0;
+        loop {
+            match rest.get(len..).unwrap_or_default() {
+                [] | [b' ' | b'\t', ..] => break,
+                [b'<', b'<', behind @ ..] => len += 2 + blanks(behind),
+                _ => len += 1,
+            }
+        }
+        let (word, behind) = rest.split_at_checked(len).unwrap_or_default();
+        if word.is_empty() {
+            return;
+        }
+        found(&lossy(word));
+        rest = behind;
     }
 }

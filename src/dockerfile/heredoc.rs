@@ -1,5 +1,7 @@
 //! Heredocs: finding them in a line and reading their names (BuildKit's `parser/parser.go`).
 
+use std::borrow::Cow;
+
 use super::{
     expand::{ExpandError, Lexer, Unset},
     text::{is_regex_space, lossy},
@@ -7,9 +9,9 @@ use super::{
 
 /// A heredoc as its word announces it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Announced {
+pub(crate) struct Announced<'w> {
     /// The terminator; for COPY and ADD also the name of the file.
-    pub name: String,
+    pub name: Cow<'w, str>,
     /// No part of the name was quoted, so variables expand.
     pub expand: bool,
     /// `<<-`: leading tabs don't count.
@@ -19,7 +21,10 @@ pub(crate) struct Announced {
 /// `heredocsFromLine`: every word of the logical line that announces one, in order.
 ///
 /// A line that cannot be lexed has none, which is only known at its end: `Ok(false)` takes back what was found.
-pub(super) fn in_line(line: &[u8], found: &mut dyn FnMut(Announced)) -> Result<bool, ExpandError> {
+pub(super) fn in_line(
+    line: &[u8],
+    found: &mut dyn FnMut(Announced<'_>),
+) -> Result<bool, ExpandError> {
     let lexer = Lexer {
         raw_quotes: true,
         raw_escapes: true,
@@ -44,7 +49,7 @@ pub(super) fn in_line(line: &[u8], found: &mut dyn FnMut(Announced)) -> Result<b
 }
 
 /// `ParseHeredoc`: `^(\d*)<<(-?)\s*([^<]*)$`, and then a name that is one word.
-pub(crate) fn parse(word: &[u8]) -> Result<Option<Announced>, ExpandError> {
+pub(crate) fn parse(word: &[u8]) -> Result<Option<Announced<'_>>, ExpandError> {
     let digits = word.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let Some(rest) = word.get(digits..).and_then(|rest| rest.strip_prefix(b"<<")) else {
         return Ok(None);
@@ -62,11 +67,16 @@ pub(crate) fn parse(word: &[u8]) -> Result<Option<Announced>, ExpandError> {
         return Ok(None);
     }
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
-    if rest.iter().all(plain) {
-        // Nothing that the lexer would change, as usual.
+    // As usual there is nothing that the lexer would change, or just the quotes around the name.
+    let quoted = match rest {
+        [b'"', name @ .., b'"'] | [b'\'', name @ .., b'\''] => Some(name),
+        _ => None,
+    };
+    let name = quoted.unwrap_or(rest);
+    if !name.is_empty() && name.iter().all(plain) {
         return Ok(Some(Announced {
-            name: lossy(rest).into_owned(),
-            expand: true,
+            name: lossy(name),
+            expand: quoted.is_none(),
             chomp,
         }));
     }
@@ -95,7 +105,7 @@ pub(crate) fn parse(word: &[u8]) -> Result<Option<Announced>, ExpandError> {
     };
     Ok(Some(Announced {
         expand: quotes(name) == quotes(raw),
-        name: name.clone(),
+        name: Cow::Owned(name.clone()),
         chomp,
     }))
 }
@@ -116,17 +126,20 @@ mod tests {
 
     fn names(line: &str) -> Vec<String> {
         let mut found = Vec::new();
-        if !in_line(line.as_bytes(), &mut |heredoc| found.push(heredoc)).expect("readable") {
+        if !in_line(line.as_bytes(), &mut |heredoc| {
+            found.push((heredoc.name.into_owned(), heredoc.expand, heredoc.chomp));
+        })
+        .expect("readable")
+        {
             found.clear();
         }
         found
             .iter()
-            .map(|h| {
+            .map(|(name, expand, chomp)| {
                 format!(
-                    "{}{}{}",
-                    if h.chomp { "-" } else { "" },
-                    h.name,
-                    if h.expand { "" } else { "!" }
+                    "{}{name}{}",
+                    if *chomp { "-" } else { "" },
+                    if *expand { "" } else { "!" }
                 )
             })
             .collect()

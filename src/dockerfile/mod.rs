@@ -268,10 +268,13 @@ impl<'d> Instruction<'d> {
     fn keyword_range(&self) -> (usize, usize) {
         let from = self.node.from as usize;
         let rest = self.text().get(from..).unwrap_or_default();
-        let rest = rest.get(..text::trimmed_len(rest)).unwrap_or_default();
-        let blanks = text::leading_space(rest);
-        let keyword = rest.get(blanks..).unwrap_or_default();
-        (from + blanks, from + blanks + words::keyword_len(keyword))
+        let rest = text::trim_end(rest);
+        let end = from + rest.len();
+        let keyword = text::trim_start(rest);
+        (
+            end - keyword.len(),
+            end - words::behind_keyword(keyword).len(),
+        )
     }
 
     /// First and last line, 1-based, heredocs included.

@@ -9,7 +9,7 @@ use super::{
     directive::{Directive, DirectiveName, Directives, Line, MAX_LINE},
     heredoc,
     newlines::Newlines,
-    text::leading_space,
+    text::{behind, trim_start},
     words::{self, Shape, Words},
 };
 
@@ -171,6 +171,26 @@ struct Parser<'s> {
     too_long: Option<Span>,
 }
 
+/// A part of a line, from the byte `start` of the file on.
+#[derive(Clone, Copy)]
+struct Piece<'s> {
+    start: usize,
+    text: &'s [u8],
+}
+
+impl Piece<'_> {
+    fn end(self) -> usize {
+        self.start + self.text.len()
+    }
+
+    fn span(self) -> Span {
+        Span {
+            start: self.start,
+            end: self.end(),
+        }
+    }
+}
+
 /// In a box, so that what goes well is returned in registers.
 type Failure = Box<ParseError>;
 
@@ -181,7 +201,7 @@ impl<'s> Parser<'s> {
 
     /// The next line, without the newline and the carriage returns in front of it. `None` is for [`Self::end`].
     #[inline]
-    fn next_line(&mut self) -> Option<Span> {
+    fn next_line(&mut self) -> Option<Piece<'s>> {
         let start = self.at;
         let newline = self.newlines.next();
         let len = newline.unwrap_or(self.source.len()) - start;
@@ -195,14 +215,11 @@ impl<'s> Parser<'s> {
             return None;
         }
         self.at = start + len + usize::from(newline.is_some());
-        let mut line = self.source.get(start..start + len).unwrap_or_default();
-        while let [rest @ .., b'\r'] = line {
-            line = rest;
+        let mut text = self.source.get(start..start + len).unwrap_or_default();
+        while let [rest @ .., b'\r'] = text {
+            text = rest;
         }
-        Some(Span {
-            start,
-            end: start + line.len(),
-        })
+        Some(Piece { start, text })
     }
 
     /// Why there was no further line: none is left, or one is too long.
@@ -222,12 +239,16 @@ impl<'s> Parser<'s> {
     }
 
     fn file(&mut self) -> Result<(), Failure> {
-        while let Some(mut content) = self.next_line() {
-            if self.line == 1 && self.slice(content).starts_with(b"\xef\xbb\xbf") {
-                content.start += 3;
-            }
-            content.start += leading_space(self.slice(content));
-            let text = self.slice(content);
+        while let Some(line) = self.next_line() {
+            let text = match line.text {
+                [0xef, 0xbb, 0xbf, text @ ..] if self.line == 1 => text,
+                text => text,
+            };
+            let text = trim_start(text);
+            let content = Piece {
+                start: line.end() - text.len(),
+                text,
+            };
             match self.directives.read(text) {
                 Line::Other => {}
                 Line::Directive(name, (from, to)) => {
@@ -241,7 +262,7 @@ impl<'s> Parser<'s> {
                 }
                 Line::Duplicate(name) => {
                     let kind = ParseErrorKind::DuplicateDirective(name.name());
-                    return Err(self.error(content, self.line, kind));
+                    return Err(self.error(content.span(), self.line, kind));
                 }
             }
             if text.first().is_some_and(|byte| *byte != b'#') {
@@ -283,25 +304,24 @@ impl<'s> Parser<'s> {
     }
 
     /// Cuts off a continuation: an escape character at the end that doesn't follow another one, and blanks behind it.
-    fn continued(&self, content: Span) -> Option<Span> {
-        let mut body = self.slice(content);
-        while let Some((b' ' | b'\t', rest)) = body.split_last() {
+    fn continued(&self, content: Piece<'s>) -> Option<Piece<'s>> {
+        let mut body = content.text;
+        while let [rest @ .., b' ' | b'\t'] = body {
             body = rest;
         }
-        let body = body.strip_suffix(&[self.escape])?;
-        (body.last() != Some(&self.escape)).then_some(Span {
-            start: content.start,
-            end: content.start + body.len(),
-        })
+        match body {
+            [text @ .., last] if *last == self.escape => {
+                (text.last() != Some(last)).then_some(Piece { text, ..content })
+            }
+            _ => None,
+        }
     }
 
-    fn instruction(&mut self, first: Span) -> Result<(), Failure> {
+    fn instruction(&mut self, first: Piece<'s>) -> Result<(), Failure> {
         let first_line = self.line;
-        let mut end = first.end;
+        let mut end = first.end();
         let text = match self.continued(first) {
-            None => Text::File {
-                end: small(first.end),
-            },
+            None => Text::File { end: small(end) },
             Some(piece) => self.join(piece, &mut end)?,
         };
         let whole = Span {
@@ -318,7 +338,7 @@ impl<'s> Parser<'s> {
     }
 
     /// Joins a continued line with those that follow. Comments and blank lines between them are dropped.
-    fn join(&mut self, first: Span, end: &mut usize) -> Result<Text, Failure> {
+    fn join(&mut self, first: Piece<'s>, end: &mut usize) -> Result<Text, Failure> {
         let first_segment = self.arena.segments.len();
         if self.arena.joined.capacity() == 0 {
             // At most the rest of the file: nothing is moved as it grows.
@@ -330,12 +350,12 @@ impl<'s> Parser<'s> {
         let mut piece = first;
         let mut more = true;
         loop {
-            if piece.end > piece.start {
+            if !piece.text.is_empty() {
                 self.arena.segments.push(Segment {
                     joined: small(self.arena.joined.len()),
                     file: small(piece.start),
                 });
-                self.arena.joined.extend_from_slice(self.slice(piece));
+                self.arena.joined.extend_from_slice(piece.text);
             }
             if !more {
                 break;
@@ -344,14 +364,13 @@ impl<'s> Parser<'s> {
                 let Some(content) = self.next_line() else {
                     self.end()?;
                     more = false;
-                    break Span {
+                    break Piece {
                         start: *end,
-                        end: *end,
+                        text: b"",
                     };
                 };
-                *end = content.end;
-                let text = self.slice(content);
-                match text.get(leading_space(text)) {
+                *end = content.end();
+                match trim_start(content.text).first() {
                     None | Some(b'#') => continue,
                     Some(_) => {}
                 }
@@ -509,14 +528,13 @@ impl<'s> Parser<'s> {
                     let kind = ParseErrorKind::UnterminatedHeredoc(name.to_owned());
                     return Err(self.error(whole, first_line, kind));
                 };
-                let mut text = self.slice(content);
+                let mut text = content.text;
                 if heredoc.chomp {
-                    let tabs = text.iter().take_while(|byte| **byte == b'\t').count();
-                    text = text.get(tabs..).unwrap_or_default();
+                    text = behind(text, |byte| byte == b'\t');
                 }
                 if text == name.as_bytes() {
                     heredoc.end = small(before);
-                    heredoc.terminator_end = small(content.end);
+                    heredoc.terminator_end = small(content.end());
                     break;
                 }
             }

@@ -82,26 +82,38 @@ pub(crate) fn is_regex_space(byte: u8) -> bool {
     matches!(byte, b'\t' | b'\n' | 0x0c | b'\r' | b' ')
 }
 
-/// How many bytes of Unicode white space are in front.
+/// What is behind the bytes in front that are `those`. Parts of texts rather than offsets: they need no check.
 #[inline]
-pub(crate) fn leading_space(bytes: &[u8]) -> usize {
-    let space = |byte: &u8| matches!(byte, b'\t'..=b'\r' | b' ');
+pub(crate) fn behind(text: &[u8], those: impl Fn(u8) -> bool) -> &[u8] {
+    let mut rest = text;
+    while let [first, tail @ ..] = rest
+        && those(*first)
+    {
+        rest = tail;
+    }
+    rest
+}
+
+/// The text without the Unicode white space in front.
+#[inline]
+pub(crate) fn trim_start(text: &[u8]) -> &[u8] {
     // Indentation is mostly a few blanks; how many there are of the first eight takes no loop.
-    let blanks = bytes.first_chunk().map_or(0, |first| {
-        let differ = u64::from_le_bytes(*first) ^ u64::from_ne_bytes([b' '; 8]);
-        differ.trailing_zeros() as usize / 8
-    });
-    let rest = bytes.get(blanks..).unwrap_or_default();
-    let at = blanks + rest.iter().take_while(|byte| space(byte)).count();
-    match bytes.get(at) {
-        Some(byte) if !byte.is_ascii() => {
-            at + leading_wide_space(bytes.get(at..).unwrap_or_default())
+    let rest = match text.first_chunk::<8>() {
+        Some(first) if text.first() == Some(&b' ') => {
+            let differ = u64::from_le_bytes(*first) ^ u64::from_ne_bytes([b' '; 8]);
+            let blanks = differ.trailing_zeros() as usize / 8;
+            text.get(blanks..).unwrap_or_default()
         }
-        _ => at,
+        _ => text,
+    };
+    let rest = behind(rest, |byte| matches!(byte, b'\t'..=b'\r' | b' '));
+    match rest.first() {
+        Some(byte) if !byte.is_ascii() => rest.get(leading_wide_space(rest)..).unwrap_or_default(),
+        _ => rest,
     }
 }
 
-/// The same, when the first byte is not ASCII.
+/// How much of that there is when the first byte is not ASCII.
 #[cold]
 fn leading_wide_space(bytes: &[u8]) -> usize {
     let mut at = 0;
@@ -113,20 +125,20 @@ fn leading_wide_space(bytes: &[u8]) -> usize {
     at
 }
 
-/// How long the text is without the Unicode white space at its end.
+/// The text without the Unicode white space at its end.
 #[inline]
-pub(crate) fn trimmed_len(bytes: &[u8]) -> usize {
+pub(crate) fn trim_end(bytes: &[u8]) -> &[u8] {
     let mut text = bytes;
-    while let Some((b'\t'..=b'\r' | b' ', rest)) = text.split_last() {
+    while let [rest @ .., b'\t'..=b'\r' | b' '] = text {
         text = rest;
     }
     match text.last() {
-        Some(byte) if !byte.is_ascii() => trimmed_wide_len(text),
-        _ => text.len(),
+        Some(byte) if !byte.is_ascii() => text.get(..trimmed_wide_len(text)).unwrap_or_default(),
+        _ => text,
     }
 }
 
-/// The same, when the last byte is not ASCII.
+/// How long that is when the last byte is not ASCII.
 #[cold]
 fn trimmed_wide_len(bytes: &[u8]) -> usize {
     let mut len = bytes.len();
@@ -140,8 +152,7 @@ fn trimmed_wide_len(bytes: &[u8]) -> usize {
 
 /// `strings.TrimSpace`.
 pub(crate) fn trim(bytes: &[u8]) -> &[u8] {
-    let bytes = bytes.get(..trimmed_len(bytes)).unwrap_or_default();
-    bytes.get(leading_space(bytes)..).unwrap_or_default()
+    trim_start(trim_end(bytes))
 }
 
 /// `strings.ToLower`, which maps character by character.
@@ -196,7 +207,11 @@ mod tests {
     fn trims_unicode_space() {
         assert_eq!(trim("\u{a0} x\u{2003}\t\u{85}".as_bytes()), b"x");
         assert_eq!(trim(b" \n "), b"");
-        assert_eq!(leading_space(b"\x85x"), 0, "a lone byte is no character");
+        assert_eq!(
+            trim_start(b"\x85x"),
+            b"\x85x",
+            "a lone byte is no character"
+        );
         assert!(is_space_byte(0x85));
     }
 

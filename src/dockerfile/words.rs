@@ -138,23 +138,20 @@ pub(super) fn split_command(
     escape: u8,
     flags: &mut Words,
 ) -> Split {
-    let part = line.get(from..to).unwrap_or_default();
-    let end = from + text::trimmed_len(part);
-    let start = (from + text::leading_space(part)).min(end);
-    let keyword = (
-        start,
-        start + keyword_len(line.get(start..end).unwrap_or_default()),
-    );
-    let rest = line.get(keyword.1..end).unwrap_or_default();
-    let blanks = rest.iter().take_while(|byte| is_blank(**byte)).count();
-    let args = keyword.1 + blanks;
-    let args = match rest.get(blanks) {
+    let part = text::trim_end(line.get(from..to).unwrap_or_default());
+    let end = from + part.len();
+    let part = text::trim_start(part);
+    let rest = behind_keyword(part);
+    let keyword = (end - part.len(), end - rest.len());
+    let rest = text::behind(rest, is_blank);
+    let args = end - rest.len();
+    let args = match rest.first() {
         // Neither a flag nor more white space.
         Some(b'!'..=b',' | b'.'..=b'~') | None => args,
         Some(_) => {
             let args = extract_flags(line, args, end, escape, flags);
             // The end is trimmed already; the flags may leave white space in front.
-            args + text::leading_space(line.get(args..end).unwrap_or_default())
+            end - text::trim_start(line.get(args..end).unwrap_or_default()).len()
         }
     };
     Split {
@@ -163,26 +160,24 @@ pub(super) fn split_command(
     }
 }
 
-/// How long the keyword is that `text` begins with.
-pub(super) fn keyword_len(text: &[u8]) -> usize {
-    text.iter().take_while(|byte| !is_blank(**byte)).count()
+/// What is behind the keyword that `text` begins with.
+pub(super) fn behind_keyword(text: &[u8]) -> &[u8] {
+    text::behind(text, |byte| !is_blank(byte))
 }
 
 /// `extractBuilderFlags`: words that begin with `--`, byte by byte; returns where the rest begins.
 fn extract_flags(line: &[u8], from: usize, end: usize, escape: u8, flags: &mut Words) -> usize {
     let mut at = from;
     loop {
-        let rest = line.get(at..end).unwrap_or_default();
-        let spaces = rest.iter().take_while(|byte| is_space_byte(**byte)).count();
-        at += spaces;
-        let rest = rest.get(spaces..).unwrap_or_default();
+        let rest = text::behind(line.get(at..end).unwrap_or_default(), is_space_byte);
+        at = end - rest.len();
         if !rest.starts_with(b"--") {
             return at;
         }
         // The common case: nothing in it that would be changed.
-        let plain = |byte: &&u8| is_plain(**byte);
-        let len = rest.iter().take_while(plain).count();
-        match rest.get(len) {
+        let behind = text::behind(rest, is_plain);
+        let len = rest.len() - behind.len();
+        match behind.first() {
             None | Some(b'\t'..=b'\r' | b' ') => {
                 at += len;
                 if len == 2 {
@@ -407,16 +402,14 @@ fn json_words(
     end: usize,
     words: &mut Words,
 ) -> Result<bool, ParseErrorKind> {
-    let args = line.get(start..end).unwrap_or_default();
-    let skipped = text::leading_space(args);
-    let array = args.get(skipped..).unwrap_or_default();
+    let array = text::trim_start(line.get(start..end).unwrap_or_default());
     if !array.starts_with(b"[") {
         return Ok(false);
     }
     let before = words.mark();
     let result = json::parse_array(array, |from, to| {
         let literal = array.get(from..to).unwrap_or_default();
-        let offset = start + skipped;
+        let offset = end - array.len();
         if literal.contains(&b'\\') || std::str::from_utf8(literal).is_err() {
             words.changed(offset + from, offset + to, json::decode_string(literal));
         } else {
@@ -435,20 +428,12 @@ fn json_words(
 
 /// `reWhitespace.Split(rest, -1)`; nothing of nothing.
 fn split_blanks(args: &[u8], start: usize, words: &mut Words) {
-    let mut at = 0;
-    while at < args.len() {
-        let rest = args.get(at..).unwrap_or_default();
-        let len = rest
-            .iter()
-            .position(|byte| is_blank(*byte))
-            .unwrap_or(rest.len());
-        words.plain(start + at, start + at + len);
-        at += len
-            + rest
-                .iter()
-                .skip(len)
-                .take_while(|byte| is_blank(**byte))
-                .count();
+    let end = start + args.len();
+    let mut rest = args;
+    while !rest.is_empty() {
+        let behind = text::behind(rest, |byte| !is_blank(byte));
+        words.plain(end - rest.len(), end - behind.len());
+        rest = text::behind(behind, is_blank);
     }
 }
 
@@ -510,10 +495,11 @@ fn pairs(
 fn each_word(args: &[u8], escape: u8, mut found: impl FnMut(usize, usize, bool)) {
     let mut at = 0;
     loop {
-        at += text::leading_space(args.get(at..).unwrap_or_default());
-        if at >= args.len() {
+        let rest = text::trim_start(args.get(at..).unwrap_or_default());
+        if rest.is_empty() {
             return;
         }
+        at = args.len() - rest.len();
         let word_start = at;
         let mut word_end = at;
         let mut quote = None;

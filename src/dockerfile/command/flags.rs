@@ -34,10 +34,23 @@ impl Given<'_> {
 }
 
 /// `BFlags.Parse`: hands every flag of the instruction to `found` with its name, in order.
+#[inline]
 pub(super) fn parse<'d>(
     instruction: Instruction<'d>,
     known: &'static [(&'static str, Kind)],
     mut found: impl FnMut(&'static str, Given<'d>),
+) -> Result<(), ParseError> {
+    if instruction.flags().len() == 0 {
+        return Ok(());
+    }
+    parse_some(instruction, known, &mut found)
+}
+
+/// The same where there are flags.
+fn parse_some<'d>(
+    instruction: Instruction<'d>,
+    known: &'static [(&'static str, Kind)],
+    found: &mut dyn FnMut(&'static str, Given<'d>),
 ) -> Result<(), ParseError> {
     let mut seen = 0_u32;
     for (index, flag) in instruction.flags().enumerate() {

@@ -171,7 +171,7 @@ impl<'d> Sources<'d> {
 }
 
 /// The heredoc that a word of ADD or COPY announces.
-fn announced(word: &[u8]) -> Option<heredoc::Announced> {
+fn announced(word: &[u8]) -> Option<heredoc::Announced<'_>> {
     // What most words show by their first byte.
     match word.first() {
         Some(b'<' | b'0'..=b'9') => heredoc::parse(word).ok().flatten(),
@@ -183,7 +183,7 @@ fn announced(word: &[u8]) -> Option<heredoc::Announced> {
 #[derive(Debug)]
 pub struct Content<'d> {
     /// Its name: the heredoc's.
-    pub name: String,
+    pub name: Cow<'d, str>,
     /// Its text.
     pub data: Cow<'d, [u8]>,
     /// Whether variables in it expand.

@@ -9,7 +9,7 @@ use super::{
     health, parse_bool,
 };
 use crate::dockerfile::{
-    Dockerfile, Instruction, Keyword, ParseError, ParseErrorKind, Span, heredoc, text,
+    Dockerfile, Instruction, Keyword, ParseError, ParseErrorKind, Span, heredoc, parser::Node, text,
 };
 
 impl Dockerfile<'_> {
@@ -18,31 +18,36 @@ impl Dockerfile<'_> {
     /// # Errors
     /// Where that refuses: unknown instructions and flags, wrong numbers of words, values that are none.
     pub fn stages(&self) -> Result<Stages<'_>, ParseError> {
+        let is_from = |node: &Node| node.kind == Keyword::From;
+        let stages = self.nodes.iter().filter(|node| is_from(node)).count();
         let mut result = Stages {
             args: Vec::new(),
-            stages: Vec::new(),
+            stages: Vec::with_capacity(stages),
         };
-        for (index, instruction) in self.instructions().enumerate() {
-            if instruction.kind() == Keyword::From {
-                let mut stage = stage(index, instruction)?;
-                let behind = self.instructions().skip(index + 1);
-                let commands = behind.take_while(|next| next.kind() != Keyword::From);
-                stage.commands.reserve_exact(commands.count());
-                result.stages.push(stage);
-                continue;
-            }
-            let command = Command {
-                index,
-                instruction,
-                kind: instruction.command()?,
-            };
-            match (result.stages.last_mut(), &command.kind) {
-                (Some(stage), _) => stage.commands.push(command),
-                (None, CommandKind::Arg(_)) => result.args.push(command),
-                (None, _) => {
-                    let keyword = text::lossy(instruction.keyword()).into_owned();
-                    return Err(refuse(instruction, ParseErrorKind::NoStage(keyword)));
+        let mut index = 0;
+        for nodes in self.nodes.chunk_by(|_, next| !is_from(next)) {
+            let from = nodes.first().is_some_and(is_from);
+            let mut commands = Vec::with_capacity(nodes.len() - usize::from(from));
+            for node in nodes {
+                let instruction = Instruction { file: self, node };
+                if is_from(node) {
+                    result.stages.push(stage(index, instruction)?);
+                } else {
+                    commands.push(Command {
+                        index,
+                        instruction,
+                        kind: instruction.command()?,
+                    });
+                    if !from && node.kind != Keyword::Arg {
+                        let keyword = text::lossy(instruction.keyword()).into_owned();
+                        return Err(refuse(instruction, ParseErrorKind::NoStage(keyword)));
+                    }
                 }
+                index += 1;
+            }
+            match result.stages.last_mut() {
+                Some(stage) => stage.commands = commands,
+                None => result.args = commands,
             }
         }
         Ok(result)
@@ -534,6 +539,10 @@ fn first_look_at_mount(value: &str) -> Result<Option<(String, usize)>, ParseErro
     let refuse = || ParseErrorKind::MountCsv(value.to_owned());
     let mut from = None;
     let mut look = |field: &str, end: usize| {
+        // What most fields show by their first byte.
+        if let Some(b'\0'..=b'E' | b'G'..=b'e' | b'g'..=b'\x7f') | None = field.as_bytes().first() {
+            return Ok(());
+        }
         let equals = field.bytes().position(|byte| byte == b'=');
         let Some((key, value)) =
             equals.and_then(|at| Some((field.get(..at)?, field.get(at + 1..)?)))

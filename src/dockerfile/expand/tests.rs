@@ -114,3 +114,24 @@ fn depth_and_size_are_bounded() {
         Err(ExpandError::TooLarge)
     );
 }
+
+#[test]
+fn plain_words_are_those_of_the_lexer() {
+    let letters = [b'a', b'<', b' ', b'\t', b'-', b'7'];
+    let lexer = Lexer::new('\\');
+    for number in 0..6_usize.pow(6) {
+        let digits = (0..6).map(|place| number / 6_usize.pow(place) % 6);
+        let text: Vec<u8> = digits.map(|digit| letters[digit]).collect();
+        let words = lexer.words(&text, &Unset).expect("plain");
+        let mut slow = Vec::new();
+        let mut found = |word: &str| slow.push(word.to_owned());
+        let text = String::from_utf8(text).expect("ASCII");
+        let mut run = Run::new(&lexer, &Unset, &text, Some(Words::new(&mut found)));
+        run.run().expect("plain");
+        if let Some(words) = &mut run.words {
+            words.end_word();
+        }
+        drop(run);
+        assert_eq!(words, slow, "{text:?}");
+    }
+}
