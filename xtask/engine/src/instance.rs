@@ -17,6 +17,7 @@ use sha2::{Digest, Sha256};
 use crate::{Engine, Lifetime, Result, Suite, engine::ENTER, network, root};
 
 const START_LIMIT: Duration = Duration::from_secs(120);
+const BUSY_LIMIT: Duration = Duration::from_secs(60);
 const STOP_LIMIT: Duration = Duration::from_secs(15);
 const REGISTRY_PORT: u16 = 5000;
 /// What must be free on the disk, in bytes: a root is 1 GB, the tests build 1 GB with each engine.
@@ -111,7 +112,18 @@ impl Instance {
         let text = fs::read(state(suite).join("engine.json")).ok()?;
         let engine: Self = serde_json::from_slice(&text).ok()?;
         let (id, start) = engine.process;
-        (start_time(id) == Some(start) && engine.answers()).then_some(engine)
+        // On a busy machine one that runs may be slow to answer; to take it for a dead one would end it.
+        let end = Instant::now() + BUSY_LIMIT;
+        while start_time(id) == Some(start) {
+            if engine.answers() {
+                return Some(engine);
+            }
+            if Instant::now() > end {
+                break;
+            }
+            thread::sleep(Duration::from_millis(200));
+        }
+        None
     }
 
     fn start(suite: Suite, root: PathBuf, lifetime: Lifetime) -> Result<Self> {
