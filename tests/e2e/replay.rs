@@ -122,12 +122,14 @@ fn nothing_left(case: &Case) -> Result<()> {
     case.policy(&rules)?;
     record(case, &dockerfile)?;
     let export = |name: &str| -> Result<(String, serde_json::Value)> {
-        let to = format!("type=docker,dest={}", case.folder.join(name).display());
+        // What `--output type=docker` gives, which the older engine does not have.
+        let tag = base.repository.clone() + ":" + name;
         let context = format!("verified-store={}", store(case).display());
         case.build(&dockerfile)?
             .with(&[
-                "--output",
-                &to,
+                "--load",
+                "--tag",
+                &tag,
                 "--build-context",
                 &context,
                 "--provenance=false",
@@ -135,6 +137,9 @@ fn nothing_left(case: &Case) -> Result<()> {
             ])
             .run()?
             .built()?;
+        let mut save = case.bench.engine.command("docker");
+        save.args(["save", "--output"]).arg(case.folder.join(name));
+        process::run(save.arg(&tag), &[], TOOL_LIMIT)?.success()?;
         let mut list = Command::new("sh");
         list.args([
             "-c",
@@ -158,12 +163,13 @@ fn nothing_left(case: &Case) -> Result<()> {
     assert_eq!(replayed, online);
     assert!(!replayed.contains("verified"), "{replayed}");
     assert_eq!(replayed_config["config"], online_config["config"]);
+    // Where the base has layers without history, as this one, BuildKit adds for the layers that it counts too many which operation made
+    // each, and the launcher is named there: docs/replay.md.
     let history = |config: &serde_json::Value| {
         let steps = config["history"].as_array().cloned().unwrap_or_default();
-        steps
-            .iter()
-            .map(|step| step["created_by"].clone())
-            .collect::<Vec<_>>()
+        let words = steps.iter().filter_map(|step| step["created_by"].as_str());
+        let words = words.map(|words| words.replace("/dev/verified-dockerfile/replay ", ""));
+        words.collect::<Vec<_>>()
     };
     assert_eq!(history(&replayed_config), history(&online_config));
     Ok(())
