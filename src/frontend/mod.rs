@@ -200,9 +200,7 @@ async fn build(
     if let Some(request) = options.request() {
         return requests::answer(request, &build, &outcome);
     }
-    if !outcome.findings.is_empty() {
-        return Err(Failure::Findings(outcome.findings));
-    }
+    none(std::mem::take(&mut outcome.findings))?;
 
     gate::expect(
         &mut expected,
@@ -236,44 +234,31 @@ async fn build(
         if let Some(scanner) = &sbom {
             nested::without_network(&mut result, &scanner.source)?;
         }
-        let escaped = gate::check(
-            &result,
-            &expected,
-            &sources.filename,
-            &first.rewritten,
-            &settings.policy,
-            now,
-        );
-        if !escaped.is_empty() {
-            return Err(Failure::Findings(escaped));
-        }
-        let failed = downloads::fetch(client, &result, &sources.filename, &first.rewritten).await?;
-        if !failed.is_empty() {
-            return Err(Failure::Findings(failed));
-        }
+        let look = |result: &BuildResult, expected: &Expected| {
+            let policy = &settings.policy;
+            let escaped = gate::check(
+                result,
+                expected,
+                &sources.filename,
+                &first.rewritten,
+                policy,
+                now,
+            );
+            none(escaped)
+        };
+        look(&result, &expected)?;
+        none(downloads::fetch(client, &result, &sources.filename, &first.rewritten).await?)?;
         if let Some(steps) = &steps {
+            // What launchers bring in is for them only: the stock frontend's graph of the next platform may not have it.
+            let mut expected = expected.clone();
             if let Some(which) = record {
                 result = steps
                     .record(which, result, &mut expected, first)
                     .await?
                     .map_err(Failure::Findings)?;
             } else {
-                let refused = steps.replay(&mut result, &mut expected, first).await?;
-                if !refused.is_empty() {
-                    return Err(Failure::Findings(refused));
-                }
-                // The launchers' mounts came in after the first look.
-                let escaped = gate::check(
-                    &result,
-                    &expected,
-                    &sources.filename,
-                    &first.rewritten,
-                    &settings.policy,
-                    now,
-                );
-                if !escaped.is_empty() {
-                    return Err(Failure::Findings(escaped));
-                }
+                none(steps.replay(&mut result, &mut expected, first).await?)?;
+                look(&result, &expected)?;
             }
         }
         results.push(
@@ -285,6 +270,14 @@ async fn build(
         0 => Err(nothing()),
         _ => nested::merge(results),
     }
+}
+
+/// An error, unless there are no findings.
+fn none(findings: Vec<Finding>) -> Result<(), Failure> {
+    if findings.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::Findings(findings))
 }
 
 /// The refusal of a file that cannot be read or planned.
