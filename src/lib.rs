@@ -8,6 +8,7 @@
     clippy::indexing_slicing
 )]
 
+mod bounded;
 pub mod cli;
 pub mod digest;
 pub mod dockerfile;

@@ -134,7 +134,6 @@ pub struct DiffArgs {
     #[arg(value_name = "PATH", default_value = "Dockerfile")]
     pub paths: Vec<PathBuf>,
     #[command(flatten)]
-    #[allow(missing_docs)]
     pub build: BuildArgs,
     /// Exit with 1 if there is a difference.
     #[arg(long)]
@@ -151,7 +150,6 @@ pub struct OneFile {
     #[arg(value_name = "PATH", default_value = "Dockerfile")]
     pub path: PathBuf,
     #[command(flatten)]
-    #[allow(missing_docs)]
     pub build: BuildArgs,
 }
 
@@ -162,7 +160,6 @@ pub struct CheckArgs {
     #[arg(value_name = "PATH", default_value = "Dockerfile")]
     pub paths: Vec<PathBuf>,
     #[command(flatten)]
-    #[allow(missing_docs)]
     pub build: BuildArgs,
     /// Output format.
     #[arg(long, value_enum, default_value_t = CheckFormat::Text)]
@@ -182,7 +179,6 @@ pub struct ExplainArgs {
     #[arg(value_name = "PATH", default_value = "Dockerfile")]
     pub path: PathBuf,
     #[command(flatten)]
-    #[allow(missing_docs)]
     pub build: BuildArgs,
     /// Output format.
     #[arg(long, value_enum, default_value_t = Format::Text)]

@@ -40,7 +40,6 @@ pub struct InitArgs {
     #[arg(value_name = "PATH", default_value = "Dockerfile")]
     pub paths: Vec<PathBuf>,
     #[command(flatten)]
-    #[allow(missing_docs)]
     pub build: BuildArgs,
     /// Write it to this file, which must not be there yet, instead of to standard output.
     #[arg(long, value_name = "FILE")]

@@ -25,7 +25,6 @@ pub struct LockArgs {
     #[arg(value_name = "PATH", default_value = "Dockerfile")]
     pub paths: Vec<PathBuf>,
     #[command(flatten)]
-    #[allow(missing_docs)]
     pub build: BuildArgs,
     /// Lock for these stages, too, comma-separated.
     #[arg(long, value_delimiter = ',', value_name = "STAGE")]

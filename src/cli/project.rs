@@ -3,7 +3,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    io::Read as _,
     path::{Path, PathBuf},
 };
 
@@ -11,6 +10,7 @@ use jiff::Timestamp;
 
 use super::{CannotRun, args::BuildArgs};
 use crate::{
+    bounded,
     dockerfile::Dockerfile,
     fetch::Platform,
     lock::{Evidence, Lock},
@@ -390,13 +390,7 @@ pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>, CannotRun> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(cannot(&error)),
     };
-    let mut bytes = Vec::new();
-    file.take(MAX_FILE.saturating_add(1))
-        .read_to_end(&mut bytes)
-        .map_err(|error| cannot(&error))?;
-    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MAX_FILE {
-        return Err(cannot(&format!("it has more than {MAX_FILE} bytes")));
-    }
+    let bytes = bounded::read(file, MAX_FILE).map_err(|error| cannot(&error))?;
     Ok(Some(bytes))
 }
 

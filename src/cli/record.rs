@@ -22,7 +22,6 @@ pub struct RecordArgs {
     #[arg(value_name = "PATH", default_value = "Dockerfile")]
     pub path: PathBuf,
     #[command(flatten)]
-    #[allow(missing_docs)]
     pub build: BuildArgs,
     /// The build context; else the Dockerfile's folder.
     #[arg(long, value_name = "FOLDER")]

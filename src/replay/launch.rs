@@ -24,7 +24,7 @@ use super::{
     store::{REPLAY, STEPS},
     upstream::Upstream,
 };
-use crate::digest::Digest;
+use crate::{bounded, digest::Digest};
 
 /// The name of the recording in its folder.
 pub const RECORDING: &str = "recording.json";
@@ -166,11 +166,7 @@ fn text(command: &[OsString]) -> String {
 }
 
 pub(super) fn read(path: &Path) -> io::Result<Recording> {
-    use io::Read as _;
-    let mut bytes = Vec::new();
-    fs::File::open(path)?
-        .take(MAX_BYTES.saturating_add(1))
-        .read_to_end(&mut bytes)?;
+    let bytes = bounded::read(fs::File::open(path)?, MAX_BYTES)?;
     Recording::from_json(&bytes).map_err(io::Error::other)
 }
 

@@ -142,7 +142,7 @@ fn collect(reference: &str, credentials: &Path) -> Answer {
             credentials,
             ..Options::default()
         })?;
-        signatures::collect(&client, &repository, digest)
+        signatures::collect(&client, &repository, digest, &signatures::Place::ALL)
     });
     match found {
         Ok(found) => Answer::Signatures(found.signatures.into_iter().map(Proof::from).collect()),

@@ -61,7 +61,9 @@ pub fn measure(suite: Suite, count: usize) -> Result<f64> {
     let from = Repository::new(&engine.registry, REPOSITORY)?;
     for digest in &digests {
         let digest = digest.parse()?;
-        for signature in signatures::collect(&client, &from, &digest)?.signatures {
+        for signature in
+            signatures::collect(&client, &from, &digest, &signatures::Place::ALL)?.signatures
+        {
             evidence.insert(digest.clone(), signature.into());
         }
     }

@@ -11,7 +11,7 @@ use crate::{
         Image, ResolveError, config,
         registry::{
             self, Cause, Client, Document, For, Reference, Repository,
-            signatures::{self, Collected},
+            signatures::{self, Place},
         },
     },
     verify::Proof,
@@ -131,14 +131,10 @@ impl Live {
         digest: &Digest,
     ) -> Result<Vec<Proof>, ResolveError> {
         let make = async || {
-            let (signed, attested, referring) = futures_util::future::try_join3(
-                self.part(reference, digest, signatures::tagged),
-                self.part(reference, digest, signatures::attested),
-                self.part(reference, digest, signatures::referring),
-            )
-            .await?;
+            let parts = Place::ALL.map(|place| self.part(reference, digest, place));
+            let parts = futures_util::future::try_join_all(parts).await?;
             let mut proofs: Vec<Proof> = Vec::new();
-            for found in signed.into_iter().chain(attested).chain(referring) {
+            for found in parts.into_iter().flatten() {
                 if !proofs.contains(&found) {
                     proofs.push(found);
                 }
@@ -150,17 +146,17 @@ impl Live {
             .await
     }
 
-    /// Signatures that `collect` finds.
+    /// Signatures at one place.
     async fn part(
         &self,
         reference: &ImageReference,
         digest: &Digest,
-        collect: fn(&Client, &Repository, &Digest) -> Result<Collected, registry::Error>,
+        place: Place,
     ) -> Result<Vec<Proof>, ResolveError> {
         let of = digest.clone();
         let found = self
             .at_registry(reference, move |client, repository| {
-                let found = collect(client, repository, &of)?;
+                let found = signatures::collect(client, repository, &of, &[place])?;
                 // A mirror may have the image and not its signatures.
                 let enough = !found.signatures.is_empty() || !repository.is_mirror();
                 Ok(enough.then_some(found))

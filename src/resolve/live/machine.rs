@@ -13,7 +13,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     ffi::OsString,
     fs::{self, File},
-    io::{self, Read as _},
+    io,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -21,7 +21,10 @@ use std::{
 use serde::Deserialize;
 
 use super::QUESTION;
-use crate::resolve::registry::{Limits, Options, Repository, auth::Credentials};
+use crate::{
+    bounded,
+    resolve::registry::{Limits, Options, Repository, auth::Credentials},
+};
 
 /// Largest file that is read, in bytes.
 const MAX_FILE: u64 = 8 << 20;
@@ -289,13 +292,7 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, String> {
         }
         Err(error) => return Err(cannot(&error)),
     };
-    let mut bytes = Vec::new();
-    file.take(MAX_FILE.saturating_add(1))
-        .read_to_end(&mut bytes)
-        .map_err(|error| cannot(&error))?;
-    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MAX_FILE {
-        return Err(cannot(&format!("it has more than {MAX_FILE} bytes")));
-    }
+    let bytes = bounded::read(file, MAX_FILE).map_err(|error| cannot(&error))?;
     Ok(Some(bytes))
 }
 

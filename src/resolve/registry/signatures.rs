@@ -67,7 +67,23 @@ pub struct Collected {
     pub skipped: Vec<String>,
 }
 
-/// Fetches the signatures of the image `digest` that `repository` holds.
+/// Where signatures of an image are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Under cosign's tag for signatures alone.
+    Tag,
+    /// Under cosign's tag for attestations.
+    AttestationTag,
+    /// Artifacts that refer to the image.
+    Referrers,
+}
+
+impl Place {
+    /// All of them: they may be asked one by one, at the same time.
+    pub const ALL: [Self; 3] = [Self::Tag, Self::AttestationTag, Self::Referrers];
+}
+
+/// Fetches the signatures of the image `digest` that `repository` holds at `places`.
 ///
 /// An artifact that is broken by itself (missing, too large, of another digest, not JSON) is
 /// skipped and named, so that it cannot hide a good one.
@@ -79,54 +95,16 @@ pub fn collect(
     client: &Client,
     repository: &Repository,
     digest: &Digest,
+    places: &[Place],
 ) -> Result<Collected, Error> {
     let mut gatherer = Gatherer::new(client, repository);
-    gatherer.tagged(cosign::tag(digest))?;
-    gatherer.tagged(cosign::attestation_tag(digest))?;
-    gatherer.referring(digest)?;
-    Ok(gatherer.found)
-}
-
-/// Those under cosign's tag for signatures alone; with [`attested`] and [`referring`], which may be asked at the same time, it is what
-/// [`collect`] gives.
-///
-/// # Errors
-/// As [`collect`].
-pub fn tagged(
-    client: &Client,
-    repository: &Repository,
-    digest: &Digest,
-) -> Result<Collected, Error> {
-    let mut gatherer = Gatherer::new(client, repository);
-    gatherer.tagged(cosign::tag(digest))?;
-    Ok(gatherer.found)
-}
-
-/// Those under cosign's tag for attestations.
-///
-/// # Errors
-/// As [`collect`].
-pub fn attested(
-    client: &Client,
-    repository: &Repository,
-    digest: &Digest,
-) -> Result<Collected, Error> {
-    let mut gatherer = Gatherer::new(client, repository);
-    gatherer.tagged(cosign::attestation_tag(digest))?;
-    Ok(gatherer.found)
-}
-
-/// Those of artifacts that refer to the image.
-///
-/// # Errors
-/// As [`collect`].
-pub fn referring(
-    client: &Client,
-    repository: &Repository,
-    digest: &Digest,
-) -> Result<Collected, Error> {
-    let mut gatherer = Gatherer::new(client, repository);
-    gatherer.referring(digest)?;
+    for place in places {
+        match place {
+            Place::Tag => gatherer.tagged(cosign::tag(digest))?,
+            Place::AttestationTag => gatherer.tagged(cosign::attestation_tag(digest))?,
+            Place::Referrers => gatherer.referring(digest)?,
+        }
+    }
     Ok(gatherer.found)
 }
 

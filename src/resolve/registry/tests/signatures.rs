@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     digest::Digest,
     resolve::registry::{
-        signatures::{Collected, MAX_SIGNATURES, RawSignature, collect},
+        signatures::{Collected, MAX_SIGNATURES, Place, RawSignature, collect},
         testing::*,
         *,
     },
@@ -78,7 +78,12 @@ impl Store {
     fn collect(self) -> Result<Collected, Error> {
         let server = self.serve();
         let repository = Repository::new(&server.host(), "team/app").unwrap();
-        collect(&Client::new(options()).unwrap(), &repository, &image())
+        collect(
+            &Client::new(options()).unwrap(),
+            &repository,
+            &image(),
+            &Place::ALL,
+        )
     }
 }
 
@@ -206,7 +211,13 @@ fn a_registry_that_filters_is_asked_for_each_type() {
         Reply::Answer(200, headers, list.to_string().into_bytes())
     });
     let repository = Repository::new(&server.host(), "team/app").unwrap();
-    let found = collect(&Client::new(options()).unwrap(), &repository, &image()).unwrap();
+    let found = collect(
+        &Client::new(options()).unwrap(),
+        &repository,
+        &image(),
+        &Place::ALL,
+    )
+    .unwrap();
     assert_eq!(found.signatures.len(), 2);
 }
 
@@ -227,7 +238,13 @@ fn registries_without_the_api_have_the_fallback_tag() {
             }
         });
         let repository = Repository::new(&server.host(), "team/app").unwrap();
-        let found = collect(&Client::new(options()).unwrap(), &repository, &image()).unwrap();
+        let found = collect(
+            &Client::new(options()).unwrap(),
+            &repository,
+            &image(),
+            &Place::ALL,
+        )
+        .unwrap();
         assert_eq!(found.signatures, [bundle(b"{}")], "{missing}");
     }
 }
@@ -366,7 +383,13 @@ fn many_are_bounded() {
     store.referrers(api(), &list);
     let server = store.serve();
     let repository = Repository::new(&server.host(), "team/app").unwrap();
-    let found = collect(&Client::new(options()).unwrap(), &repository, &image()).unwrap();
+    let found = collect(
+        &Client::new(options()).unwrap(),
+        &repository,
+        &image(),
+        &Place::ALL,
+    )
+    .unwrap();
     assert_eq!((found.signatures.len(), found.skipped.len()), (0, 1));
     // Two tags, and the list.
     assert_eq!(server.asked().len(), 3 + 256);
@@ -394,14 +417,25 @@ fn what_is_not_known_is_an_error() {
                 }
             });
             let repository = Repository::new(&server.host(), "team/app").unwrap();
-            let result = collect(&Client::new(options()).unwrap(), &repository, &image());
+            let result = collect(
+                &Client::new(options()).unwrap(),
+                &repository,
+                &image(),
+                &Place::ALL,
+            );
             assert!(result.is_err(), "{code} {failing}: {result:?}");
         }
     }
     for garbage in ["<html>", "[]", r#"{"manifests":[7]}"#] {
         let server = Server::plain(move |_| ok(garbage));
         let repository = Repository::new(&server.host(), "team/app").unwrap();
-        let error = collect(&Client::new(options()).unwrap(), &repository, &image()).unwrap_err();
+        let error = collect(
+            &Client::new(options()).unwrap(),
+            &repository,
+            &image(),
+            &Place::ALL,
+        )
+        .unwrap_err();
         assert!(matches!(error.cause, Cause::Malformed { .. }), "{error}");
     }
 }
