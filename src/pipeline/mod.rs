@@ -12,6 +12,7 @@ mod judge;
 mod prove;
 #[cfg(test)]
 mod prove_tests;
+mod targets;
 #[cfg(test)]
 mod tests;
 
@@ -22,6 +23,7 @@ use jiff::Timestamp;
 
 pub use edits::without_syntax;
 pub use judge::{Judged, PinSource, command_text, git_at, http, image, refusal, run_refusal};
+pub use targets::targets;
 
 use crate::{
     digest::Digest,
@@ -82,6 +84,20 @@ pub struct Build<'a> {
     pub now: Timestamp,
 }
 
+impl Build<'_> {
+    /// The same for [`fetch::collect`].
+    #[must_use]
+    pub fn options(&self, platform: &Platform) -> fetch::Options {
+        fetch::Options {
+            target: self.target.map(str::to_owned),
+            platform: platform.clone(),
+            build_platform: self.build_platform.clone(),
+            build_args: self.build_args.clone(),
+            named_contexts: self.contexts.keys().cloned().collect::<BTreeSet<_>>(),
+        }
+    }
+}
+
 /// What came of it.
 #[derive(Clone, Debug)]
 pub struct Outcome {
@@ -136,7 +152,7 @@ pub async fn run<R: Resolve>(build: &Build<'_>, resolver: &R) -> Result<Outcome,
         }
         let fetches = judge::all(build, resolver, &memory, &plan.fetches).await;
         for (fetch, judged) in plan.fetches.iter().zip(&fetches) {
-            findings.extend(judged.findings(build.file, fetch));
+            findings.extend(judged.findings(build, fetch));
         }
         let runs = judge::runs(build, &plan.runs);
         findings.extend(runs.findings);
@@ -199,13 +215,7 @@ async fn collect<R: Resolve>(
     platform: &Platform,
     memory: &mut Memory,
 ) -> Result<(Plan, Vec<Finding>), Unreadable> {
-    let options = fetch::Options {
-        target: build.target.map(str::to_owned),
-        platform: platform.clone(),
-        build_platform: build.build_platform.clone(),
-        build_args: build.build_args.clone(),
-        named_contexts: build.contexts.keys().cloned().collect::<BTreeSet<_>>(),
-    };
+    let options = build.options(platform);
     let mut configs = Configs::default();
     for _ in 0..MAX_ROUNDS {
         let plan = fetch::collect(build.dockerfile, &options, &configs)?;
