@@ -63,9 +63,13 @@ fn lock_is_judged(case: &Case) -> Result<()> {
         "version = 1\n[[image]]\nreference = \"{reference}\"\ndigest = \"{digest}\"\nverified-by = [\"base\"]\n"
     );
     case.file("Dockerfile.lock", entry)?;
-    case.build(&dockerfile)?
-        .run()?
-        .refused("FROM", &[&signed_image.repository])?;
+    case.build(&dockerfile)?.run()?.refused(
+        "FROM",
+        &[
+            &signed_image.repository,
+            &format!("the lock has it as {digest}, which was signed by `base` then"),
+        ],
+    )?;
     Ok(())
 }
 

@@ -14,6 +14,7 @@ mod graph;
 mod hostile;
 mod image_proofs;
 mod instance;
+mod lock;
 mod places;
 mod proofs;
 mod replay;
@@ -45,6 +46,7 @@ const GROUPS: &[(&str, &[Test])] = &[
     ("fetches", fetches::TESTS),
     ("steps", steps::TESTS),
     ("replay", replay::TESTS),
+    ("lock", lock::TESTS),
     ("contexts", contexts::TESTS),
     ("drop_in", drop_in::TESTS),
     ("hostile", hostile::TESTS),

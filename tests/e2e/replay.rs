@@ -29,7 +29,7 @@ pub const TESTS: &[Test] = &[
 ];
 
 /// The folder of bodies of a case.
-fn store(case: &Case) -> PathBuf {
+pub fn store(case: &Case) -> PathBuf {
     case.folder.join("store")
 }
 
@@ -62,7 +62,7 @@ fn record_with(case: &Case, dockerfile: &str, words: &[&str]) -> Result<String> 
 }
 
 /// Builds from lock and store, and puts the image's files into the folder `result`.
-fn replay(case: &Case, dockerfile: &str) -> Result<Outcome> {
+pub fn replay(case: &Case, dockerfile: &str) -> Result<Outcome> {
     replay_with(case, dockerfile, true)
 }
 
@@ -84,7 +84,7 @@ fn lock(case: &Case) -> Result<Lock> {
 }
 
 /// A rule for all URLs, which accepts what is in the lock.
-fn any_url() -> String {
+pub fn any_url() -> String {
     accept("http", "http://**")
 }
 
