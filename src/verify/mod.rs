@@ -15,7 +15,7 @@
 //! | Notary v2 envelope | [`notation`] | image digest; or a file's |
 //! | simple signing | [`simple`] | image digest and repository |
 //! | checksum list, signed in one of these ways | [`checksums`] | a file's digest under its name |
-//! | git's signed tags and commits, X.509 ones by [`gitsign`] | [`git`] | the commit, and the tag's name |
+//! | git's signed tags and commits, X.509 ones by [`gitsign`] or [`x509`] | [`git`] | the commit, and the tag's name |
 //!
 //! A signature is checked over the exact bytes before anything in them is believed.
 
@@ -48,6 +48,7 @@ pub mod simple;
 pub mod ssh;
 mod stream;
 mod written;
+pub mod x509;
 
 pub use key::{KeyError, MAX_KEY_BYTES, PublicKey};
 pub use written::{Written, WrittenIdentity, WrittenProvenance};
@@ -127,6 +128,8 @@ pub enum Key {
     Ssh(ssh::Key),
     /// A trust store and identity of Notary v2.
     Notation(notation::Key),
+    /// Certificate authorities, and whom they must have certified.
+    X509(x509::Key),
 }
 
 impl Key {
@@ -140,6 +143,7 @@ impl Key {
             Self::Signify(key) => key.who(),
             Self::Ssh(key) => key.who(),
             Self::Notation(key) => key.who(),
+            Self::X509(key) => key.who(),
         }
     }
 }
@@ -444,6 +448,7 @@ fn verify_with(
                 Key::OpenPgp(key) => git::Key::OpenPgp(key),
                 Key::Ssh(key) => git::Key::Ssh(key),
                 Key::Sigstore(key) => git::Key::Sigstore(key),
+                Key::X509(key) => git::Key::X509(key),
                 other => return Err(Failure::OtherKind(other.who(), git::KIND)),
             };
             let Artifact::Git(checkout) = artifact else {
