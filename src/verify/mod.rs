@@ -14,6 +14,7 @@
 //! | SSH signature | [`ssh`] | a file's bytes |
 //! | Notary v2 envelope | [`notation`] | image digest; or a file's |
 //! | simple signing | [`simple`] | image digest and repository |
+//! | BuildKit's attestation manifest, signed in one of these ways | [`attestation`] | image digest |
 //! | checksum list, signed in one of these ways | [`checksums`] | a file's digest under its name |
 //! | git's signed tags and commits, X.509 ones by [`gitsign`] or [`x509`] | [`git`] | the commit, and the tag's name |
 //!
@@ -30,6 +31,7 @@ use jiff::Timestamp;
 
 use crate::digest::Digest;
 
+pub mod attestation;
 pub mod bundle;
 pub mod checksums;
 mod cms;
@@ -169,6 +171,8 @@ pub enum Proof {
     Checksums(Vec<u8>),
     /// Objects of a git repository.
     Git(git::Objects),
+    /// BuildKit's attestations, which prove something only if other proofs sign their manifests.
+    Attestations(attestation::Attestations),
 }
 
 impl Proof {
@@ -185,6 +189,20 @@ impl Proof {
             Self::Notation(_) => notation::KIND,
             Self::Checksums(_) => checksums::KIND,
             Self::Git(_) => git::KIND,
+            Self::Attestations(_) => attestation::KIND,
+        }
+    }
+
+    /// The digests of what this proof holds and other proofs must sign.
+    #[must_use]
+    pub fn signed_elsewhere(&self) -> Vec<Digest> {
+        match self {
+            Self::Checksums(list) => vec![Digest::sha256(list)],
+            Self::Attestations(documents) => {
+                let manifests = documents.manifests.iter();
+                manifests.map(|bytes| Digest::sha256(bytes)).collect()
+            }
+            _ => Vec::new(),
         }
     }
 
