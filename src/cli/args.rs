@@ -251,6 +251,13 @@ pub enum Step {
         /// The file to write.
         out: PathBuf,
     },
+    /// Fetch BuildKit's attestations about an image, and their signatures.
+    FetchAttestations {
+        /// `repository@digest`.
+        reference: String,
+        /// The file to write.
+        out: PathBuf,
+    },
     /// Check signatures over a file's bytes.
     CheckSignatures {
         /// The file.

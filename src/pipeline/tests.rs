@@ -104,6 +104,15 @@ impl Resolve for World {
         Ok(Vec::new())
     }
 
+    async fn attestations(
+        &self,
+        _: &ImageReference,
+        _: &Digest,
+        _: bool,
+    ) -> Result<Vec<(Digest, Proof)>, ResolveError> {
+        Ok(Vec::new())
+    }
+
     async fn small_file(&self, _: &str, _: usize) -> Result<Vec<u8>, ResolveError> {
         Err(ResolveError::Offline)
     }

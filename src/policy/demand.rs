@@ -11,13 +11,11 @@ use super::{
 };
 use crate::{
     reference::ImageReference,
-    verify::{TrustedKey, Written, git::Signed},
+    verify::{TrustedKey, Written, attestation, git::Signed},
 };
 
 /// Longest `reason`, in bytes.
 const MAX_REASON: usize = 1000;
-
-const LATER: &str = "a later version reads it";
 
 /// What a fetch must show.
 #[derive(Clone, Debug)]
@@ -48,8 +46,13 @@ impl SignedBy {
 /// Where the signature is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum ProofAt {
-    /// Beside the image in its registry; `signed_as` is the repository it must name instead of the one fetched from.
-    Registry { signed_as: Option<String> },
+    /// Beside the image in its registry.
+    Registry {
+        /// What must be signed.
+        signed: attestation::Signed,
+        /// The repository it must name instead of the one fetched from.
+        signed_as: Option<String>,
+    },
     /// In files beside the file: a list of checksums, if there is one, and the signature of that list or of the file. A name is
     /// relative to the file's folder, or a URL; `*` stands for the name of what is signed. A list without a signature is
     /// signed within itself.
@@ -82,7 +85,7 @@ type Keys = BTreeMap<String, NamedKey>;
 
 /// The demand of an `[[image]]`.
 pub(super) fn image(table: &Table<'_>, keys: &Keys) -> Result<Demand, FileError> {
-    demand(table, keys, &["signed-as"], |table| {
+    demand(table, keys, &["signed-as", "signed"], |table| {
         let signed_as = match table.string("signed-as")? {
             None => None,
             Some(text) => match ImageReference::parse(text.value) {
@@ -99,7 +102,11 @@ pub(super) fn image(table: &Table<'_>, keys: &Keys) -> Result<Demand, FileError>
                 Err(error) => return Err(table.error(text.span, format!("`signed-as`: {error}"))),
             },
         };
-        Ok(ProofAt::Registry { signed_as })
+        let signed = match table.choice("signed", &["image", "attestations"])? {
+            Some("attestations") => attestation::Signed::Attestations,
+            _ => attestation::Signed::Image,
+        };
+        Ok(ProofAt::Registry { signed, signed_as })
     })
 }
 
@@ -167,7 +174,7 @@ fn demand(
 ) -> Result<Demand, FileError> {
     let mut known = vec!["match", "signed-by", "accept", "reason", "until"];
     known.extend(members);
-    table.only(&known, &[("attestation", LATER)])?;
+    table.only(&known, &[])?;
     let Some(names) = table.strings("signed-by")? else {
         if let Some(key) = members.iter().find(|key| table.has(key)) {
             return Err(table.misplaced(key, "it belongs to `signed-by`"));

@@ -11,7 +11,12 @@ use super::{
     url::{self, UrlError},
     verdict::{By, Passed, Refusal, RuleAt, Verdict},
 };
-use crate::{digest::Digest, lock::Evidence, reference::ImageReference, verify::git::Signed};
+use crate::{
+    digest::Digest,
+    lock::Evidence,
+    reference::ImageReference,
+    verify::{attestation, git::Signed},
+};
 
 /// How long the acceptance proposed in a refusal lasts, in days.
 const PROPOSED_DAYS: i64 = 90;
@@ -435,6 +440,12 @@ fn sign_it(subject: &Subject, demand: &SignedBy) -> String {
         .collect();
     let (what, by) = (subject.pattern(), names.join(" or "));
     match demand.at {
+        ProofAt::Registry {
+            signed: attestation::Signed::Attestations,
+            ..
+        } => format!(
+            "have the attestation manifests of {what} signed with cosign by {by}, or set `signed = \"image\"` in the rule if the image is"
+        ),
         ProofAt::Registry { .. } => format!(
             "have {what} signed with cosign by {by}, or use a digest that is; a mirrored image needs `signed-as` in the rule"
         ),

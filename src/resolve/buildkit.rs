@@ -134,6 +134,30 @@ impl BuildKit<'_> {
             .map_err(|error| failed(error, name))
     }
 
+    /// What the step `fetch-WHAT` finds of an image.
+    async fn fetched(
+        &self,
+        what: &str,
+        reference: &ImageReference,
+        digest: &Digest,
+        fresh: bool,
+    ) -> Result<Vec<(Digest, Proof)>, ResolveError> {
+        let asked = format!("{}@{digest}", reference.repository());
+        let answer = self
+            .step(
+                &[&format!("fetch-{what}"), &asked, "/out/answer"],
+                Inputs::default(),
+                NetMode::Unset,
+                fresh,
+                &format!("[verified] fetch {what} of {}", reference.familiar()),
+            )
+            .await?;
+        match step::read(&answer).map_err(internal)? {
+            step::Answer::Found(proofs) => Ok(proofs),
+            step::Answer::Failed { cause, next } => Err(ResolveError::Failed { cause, next }),
+        }
+    }
+
     /// The file `path` of what `definition` makes.
     async fn read(&self, definition: Vec<u8>, path: &str) -> Result<Vec<u8>, Error> {
         let result = self
@@ -353,20 +377,17 @@ impl Resolve for BuildKit<'_> {
         digest: &Digest,
         fresh: bool,
     ) -> Result<Vec<Proof>, ResolveError> {
-        let asked = format!("{}@{digest}", reference.repository());
-        let answer = self
-            .step(
-                &["fetch-signatures", &asked, "/out/answer"],
-                Inputs::default(),
-                NetMode::Unset,
-                fresh,
-                &format!("[verified] fetch signatures of {}", reference.familiar()),
-            )
-            .await?;
-        match step::read(&answer).map_err(internal)? {
-            step::Answer::Signatures(signatures) => Ok(signatures),
-            step::Answer::Failed { cause, next } => Err(ResolveError::Failed { cause, next }),
-        }
+        let found = self.fetched("signatures", reference, digest, fresh).await?;
+        Ok(found.into_iter().map(|(_, proof)| proof).collect())
+    }
+
+    async fn attestations(
+        &self,
+        reference: &ImageReference,
+        digest: &Digest,
+        fresh: bool,
+    ) -> Result<Vec<(Digest, Proof)>, ResolveError> {
+        self.fetched("attestations", reference, digest, fresh).await
     }
 
     async fn small_file(&self, url: &str, limit: usize) -> Result<Vec<u8>, ResolveError> {

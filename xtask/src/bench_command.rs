@@ -40,6 +40,18 @@ pub enum Subject {
         #[arg(long, default_value = "5")]
         runs: NonZeroUsize,
     },
+    /// Signatures over a large file, against gpg, minisign and plain hashing; no engine is needed
+    Files {
+        /// Of how many MiB
+        #[arg(long, default_value = "1024")]
+        size: usize,
+        /// How many rounds; the fastest counts
+        #[arg(long, default_value = "5")]
+        runs: NonZeroUsize,
+        /// The program to measure; else it is built
+        #[arg(long)]
+        binary: Option<PathBuf>,
+    },
     /// Signatures of images from evidence, against `cosign verify` one by one
     Signatures {
         /// trixie, whose cosign writes the older format, or forky
@@ -78,6 +90,13 @@ pub fn run(subject: Subject) -> Result<ExitCode> {
                 None => println!("no ratio: no peer is on this machine"),
             }
             return Ok(ExitCode::SUCCESS);
+        }
+        Subject::Files { size, runs, binary } => {
+            return Ok(if crate::bench_files::measure(binary, size, runs.get())? {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            });
         }
         Subject::Replay { runs } => {
             return Ok(if crate::bench_replay::measure(runs.get())? {

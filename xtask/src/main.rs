@@ -1,6 +1,7 @@
 //! Tasks of this project: `cargo xtask --help`.
 
 mod bench_command;
+mod bench_files;
 mod bench_lock;
 mod bench_replay;
 mod bench_signatures;

@@ -23,7 +23,7 @@ use crate::{
     policy::{By, Pin, Subject, Verdict, Wanted, glob::Glob, url},
     report::{Finding, Kind},
     resolve::{Resolve as _, live::Live},
-    verify::Proof,
+    verify::attestation::Signed,
 };
 
 /// What became of one Dockerfile.
@@ -225,7 +225,7 @@ async fn ahead(build: &Build<'_>, live: &Live) {
                         .is_some();
                 if !fixed && open(&subject) {
                     let wanted = build.policy.wanted(&subject, build.now);
-                    let signed = wanted.contains(&Wanted::Registry);
+                    let signed = wanted.contains(&Wanted::Registry(Signed::Image));
                     live.prefetch(reference, platform, signed).await;
                 }
             }
@@ -314,9 +314,9 @@ fn entry(judged: &Judged, evidence: &Evidence) -> (Entry, Vec<Item>) {
             let Some(item) = pool.iter().find(|item| item.id() == evidence) else {
                 continue;
             };
-            // What signs the list proves the file.
-            if let Proof::Checksums(list) = item.proof() {
-                items.extend(pool.of(&Digest::sha256(list)).cloned());
+            // What signs a list proves the file.
+            for signed in item.proof().signed_elsewhere() {
+                items.extend(pool.of(&signed).cloned());
             }
             items.push(item.clone());
         }
