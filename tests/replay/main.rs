@@ -4,6 +4,7 @@
 //! A namespace without network takes `unshare` and `ip`, and root or user namespaces; clients that are not installed are passed over,
 //! and both is said.
 
+mod hostile;
 mod server;
 
 use std::{
