@@ -43,6 +43,8 @@ pub type Body = Either<Stored, UnsyncBoxBody<Bytes, io::Error>>;
 
 /// The most connections at a time; others wait.
 const MAX_CONNECTIONS: usize = 512;
+/// How many may wait. What is more is not even accepted, and waits for the kernel to try again.
+const WAITING: i32 = 4096;
 /// How long the client of a tunnel may be silent at first. Whoever waits for the server to speak first speaks no HTTP.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long the head of a request may take, and how long a connection stays that nothing is asked on.
@@ -87,6 +89,8 @@ pub struct Shared {
 
 /// Serves until the process ends.
 pub async fn listen(listener: TcpListener, kind: Kind, shared: Arc<Shared>) {
+    // It listens already, for as many as the library thinks fit.
+    let _ = rustix::net::listen(&listener, WAITING);
     let limit = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
         let Ok(permit) = Arc::clone(&limit).acquire_owned().await else {
