@@ -11,8 +11,8 @@ use sha2::{Digest as _, Sha256};
 
 use crate::digest::Digest;
 
-/// How much is read at once.
-pub const CHUNK: usize = 256 << 10;
+/// How much is read at once, in bytes. As much as stays in a core's cache until it is written.
+pub const CHUNK: usize = 128 << 10;
 
 /// A body that is being written.
 #[derive(Debug)]

@@ -10,6 +10,7 @@
 //! serve        the proxy: plain requests, CONNECT
 //! answer       a request's answer: from outside and recorded, or as recorded
 //! record       what is recorded; replayed  which recorded answer a request gets; bodies  the bytes
+//! keep         a body into a file, while it goes on; stored  a body out of a file
 //! ```
 
 pub mod answer;
@@ -17,6 +18,7 @@ pub mod bodies;
 pub mod certificate;
 pub mod collect;
 pub mod environment;
+pub mod keep;
 pub mod launch;
 pub mod lock;
 pub mod record;
@@ -25,5 +27,6 @@ pub mod replayed;
 pub mod serve;
 pub mod step;
 pub mod store;
+pub mod stored;
 pub mod upstream;
 pub mod url;

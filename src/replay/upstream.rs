@@ -32,6 +32,7 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 
 use super::{
+    bodies::CHUNK,
     environment::Variables,
     url::{Url, UrlError},
 };
@@ -82,6 +83,7 @@ impl Upstream {
         }));
         let client = Client::builder(TokioExecutor::new())
             .pool_max_idle_per_host(16)
+            .http1_max_buf_size(CHUNK)
             .build(connect);
         Ok(Self { client })
     }

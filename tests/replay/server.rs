@@ -138,6 +138,29 @@ fn serve<S: Read + Write>(
             stream.write_all(b"0\r\n\r\n").ok()?;
             return stream.flush().ok();
         }
+        "/short" => {
+            let head = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\nonly this";
+            stream.write_all(head).ok()?;
+            return stream.flush().ok();
+        }
+        "/lying" => {
+            let head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+            stream.write_all(head).ok()?;
+            stream.write_all(b"5\r\nhello and more\r\n0\r\n\r\n").ok()?;
+            return stream.flush().ok();
+        }
+        "/stalled" => {
+            let head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n";
+            stream.write_all(head).ok()?;
+            stream.flush().ok()?;
+            thread::sleep(Duration::from_secs(600));
+            return None;
+        }
+        "/long-head" => (
+            200,
+            format!("X-Long: {}\r\n", "x".repeat(10 << 20)),
+            Vec::new(),
+        ),
         _ if path.starts_with("/numbered/") => content(path),
         _ if path.starts_with("/git/") => backend(&request, git),
         _ => (404, String::new(), b"not here\n".to_vec()),
@@ -155,7 +178,7 @@ fn serve<S: Read + Write>(
 }
 
 /// Bytes that do not repeat soon.
-fn big() -> Vec<u8> {
+pub fn big() -> Vec<u8> {
     let mut state = 1_u32;
     let next = |_| {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);

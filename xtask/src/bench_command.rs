@@ -34,11 +34,16 @@ pub enum Subject {
         #[arg(long, default_value = "15")]
         runs: NonZeroUsize,
     },
-    /// Downloads of a RUN step: by themselves, recorded, and replayed
+    /// Downloads of a RUN step: by themselves, recorded, and replayed; without engines and in builds
     Replay {
+        /// trixie, forky, all, or none for the launcher by itself
+        suites: Vec<String>,
         /// How many each way; the fastest counts
         #[arg(long, default_value = "5")]
         runs: NonZeroUsize,
+        /// The program to measure; else it is built
+        #[arg(long)]
+        binary: Option<PathBuf>,
     },
     /// Signatures over a large file, against gpg, minisign and plain hashing; no engine is needed
     Files {
@@ -71,7 +76,7 @@ pub enum Subject {
         runs: NonZeroUsize,
         /// The program to measure; else it is built
         #[arg(long)]
-        binary: Option<std::path::PathBuf>,
+        binary: Option<PathBuf>,
     },
 }
 
@@ -98,8 +103,21 @@ pub fn run(subject: Subject) -> Result<ExitCode> {
                 ExitCode::FAILURE
             });
         }
-        Subject::Replay { runs } => {
-            return Ok(if crate::bench_replay::measure(runs.get())? {
+        Subject::Replay {
+            suites,
+            runs,
+            binary,
+        } => {
+            let suites = match suites.as_slice() {
+                [none] if none == "none" => Vec::new(),
+                suites => crate::engine_command::suites(suites)?,
+            };
+            let program = crate::bench_replay::program(binary)?;
+            let mut kept = crate::bench_replay::measure(&program, runs.get())?;
+            for suite in suites {
+                kept &= crate::bench_steps::measure(suite, &program, runs.get())?;
+            }
+            return Ok(if kept {
                 ExitCode::SUCCESS
             } else {
                 ExitCode::FAILURE

@@ -5,6 +5,8 @@ mod bench_files;
 mod bench_lock;
 mod bench_replay;
 mod bench_signatures;
+mod bench_steps;
+mod bench_web;
 mod conformance;
 mod conformance_sigstore;
 mod demo_command;
