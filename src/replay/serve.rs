@@ -4,7 +4,10 @@ use std::{
     convert::Infallible,
     io,
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
@@ -38,6 +41,8 @@ pub type Body = UnsyncBoxBody<Bytes, io::Error>;
 const MAX_CONNECTIONS: usize = 512;
 /// How long the client of a tunnel may be silent at first. Whoever waits for the server to speak first speaks no HTTP.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// What is wrong with a client that does not take our certificate.
+const DISTRUSTED: &str = "the program that asks does not trust this step's authority, so what it wants is not known; see docs/replay.md";
 /// The first byte of a client that wants to speak TLS. Source: RFC 8446, section 5.1.
 const TLS_HANDSHAKE: u8 = 0x16;
 
@@ -57,10 +62,8 @@ enum To {
 pub enum Kind {
     /// Clients that know of the proxy.
     Proxy,
-    /// Clients that take it for the server: plain.
-    Plain,
-    /// Clients that take it for the server: TLS.
-    Tls,
+    /// Clients that take it for the server, over TLS or not.
+    Direct,
 }
 
 /// What all connections share.
@@ -91,9 +94,10 @@ pub async fn listen(listener: TcpListener, kind: Kind, shared: Arc<Shared>) {
             // It only delays small answers.
             let _ = stream.set_nodelay(true);
             match kind {
-                Kind::Proxy => connection(stream, To::Named, shared).await,
-                Kind::Plain => connection(stream, To::Direct(false), shared).await,
-                Kind::Tls => encrypted(stream, None, shared).await,
+                Kind::Proxy => {
+                    connection(stream, To::Named, shared).await;
+                }
+                Kind::Direct => direct(stream, shared).await,
             }
             drop(permit);
         });
@@ -110,21 +114,41 @@ where
     let Ok(config) = shared.authority.server(name.as_deref()) else {
         return;
     };
-    // A client that does not trust us says so itself.
-    if let Ok(stream) = TlsAcceptor::from(Arc::new(config)).accept(stream).await {
-        let to = match host {
-            Some(host) => To::Host(host.to_owned(), true),
-            None => To::Direct(true),
-        };
-        Box::pin(connection(stream, to, shared)).await;
+    let refusals = Arc::clone(&shared.refusals);
+    let distrusted = |name: Option<&str>, how: &str| {
+        let what = format!("https://{}/", name.or(host).unwrap_or("an unnamed host"));
+        refusals.tell(&what, &format!("{DISTRUSTED}: {how}"));
+    };
+    let stream = match TlsAcceptor::from(Arc::new(config)).accept(stream).await {
+        Ok(stream) => stream,
+        // Whoever hangs up asks for nothing; whoever says why wanted something.
+        Err(error) => {
+            if error.get_ref().is_some_and(|cause| cause.is::<rustls::Error>()) {
+                distrusted(None, &error.to_string());
+            }
+            return;
+        }
+    };
+    let name = stream.get_ref().1.server_name().map(str::to_owned);
+    let to = match host {
+        Some(host) => To::Host(host.to_owned(), true),
+        None => To::Direct(true),
+    };
+    let asked = Box::pin(connection(stream, to, shared)).await;
+    // Some look at the certificate only when they have greeted.
+    if host.is_none() && !asked {
+        distrusted(name.as_deref(), "it hung up");
     }
 }
 
-async fn connection<S>(stream: S, to: To, shared: Arc<Shared>)
+/// Serves a connection; whether anything was asked for.
+async fn connection<S>(stream: S, to: To, shared: Arc<Shared>) -> bool
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
+    let asked = AtomicBool::new(false);
     let service = service_fn(|request| {
+        asked.store(true, Ordering::Relaxed);
         let (to, shared) = (to.clone(), Arc::clone(&shared));
         async move { Ok::<_, Infallible>(request_of(request, &to, shared).await) }
     });
@@ -134,6 +158,30 @@ where
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades()
         .await;
+    asked.into_inner()
+}
+
+/// Serves a client that takes us for the server.
+async fn direct(mut stream: TcpStream, shared: Arc<Shared>) {
+    let mut first = [0];
+    // Who says nothing asks for nothing.
+    let Ok(Ok(1)) = timeout(PATIENCE, stream.read(&mut first)).await else {
+        return;
+    };
+    let [byte] = first;
+    let stream = Peeked {
+        first: Some(byte),
+        stream,
+    };
+    if byte == TLS_HANDSHAKE {
+        encrypted(stream, None, shared).await;
+    } else if byte.is_ascii_uppercase() {
+        connection(stream, To::Direct(false), shared).await;
+    } else {
+        shared
+            .refusals
+            .tell("a connection to a server", "it speaks neither HTTP nor TLS");
+    }
 }
 
 async fn request_of(request: Request<Incoming>, to: &To, shared: Arc<Shared>) -> Response<Body> {
@@ -218,12 +266,8 @@ where
     if byte == TLS_HANDSHAKE {
         encrypted(stream, Some(authority), shared).await;
     } else if byte.is_ascii_uppercase() {
-        Box::pin(connection(
-            stream,
-            To::Host(authority.to_owned(), false),
-            shared,
-        ))
-        .await;
+        let to = To::Host(authority.to_owned(), false);
+        Box::pin(connection(stream, to, shared)).await;
     } else {
         refuse("it speaks neither HTTP nor TLS");
     }
