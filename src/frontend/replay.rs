@@ -20,8 +20,8 @@ use crate::{
     llb::{
         audit::{Expected, HttpPin, ImagePin},
         build::{
-            Access, Attached, Bind, BuildError, Command, Graph, Launcher, Local, NewFile, Output, is_own,
-            launch,
+            Access, Attached, Bind, BuildError, Command, Graph, Launcher, Local, NewFile, Output,
+            is_own, launch,
         },
         definition::Definition,
         ops::{Kind as OpKind, NetMode},
@@ -92,14 +92,17 @@ impl Step {
             variables: &variables.collect(),
             architecture: &self.architecture,
         });
-        let expected = reading.checks.into_iter().filter_map(|check| match check.kind {
-            CheckKind::Hash {
-                algorithm: "sha256",
-                expected,
-                ..
-            } => Some(expected),
-            _ => None,
-        });
+        let expected = reading
+            .checks
+            .into_iter()
+            .filter_map(|check| match check.kind {
+                CheckKind::Hash {
+                    algorithm: "sha256",
+                    expected,
+                    ..
+                } => Some(expected),
+                _ => None,
+            });
         expected.flatten().collect()
     }
 }
@@ -156,7 +159,15 @@ impl<'a> Steps<'a> {
                 }
                 let store = store.as_ref().unwrap_or(&Store::None);
                 let launcher = self
-                    .replayed(&step, recording, store, expected, &mut graph, place, &mut findings)
+                    .replayed(
+                        &step,
+                        recording,
+                        store,
+                        expected,
+                        &mut graph,
+                        place,
+                        &mut findings,
+                    )
                     .await?;
                 launchers.insert(step.id, launcher);
             }
@@ -265,7 +276,9 @@ impl<'a> Steps<'a> {
         for (digest, size) in keys {
             let small = usize::try_from(size).is_ok_and(|size| size <= MAX_KEY_BYTES);
             let path = format!("{BODIES}/{}", digest.hex());
-            let read = self.client.read_file(&solved, &path, MAX_KEY_BYTES, TRANSFER);
+            let read = self
+                .client
+                .read_file(&solved, &path, MAX_KEY_BYTES, TRANSFER);
             // A body that is not there, or another, has no keys that count; what is wrong is told with the folder.
             if small
                 && let Ok(bytes) = read.await
@@ -565,7 +578,12 @@ impl<'a> Steps<'a> {
                     continue;
                 }
                 let mut attached = beside(&step, &folder, &format!("/{}", store::BESIDE));
-                attached.push(attach(&folder, &format!("/{}", store::RECORDS), RECORDS, Access::Output));
+                attached.push(attach(
+                    &folder,
+                    &format!("/{}", store::RECORDS),
+                    RECORDS,
+                    Access::Output,
+                ));
                 launchers.insert(
                     step.id,
                     Launcher {
@@ -615,7 +633,12 @@ fn beside(step: &Step, from: &Output, within: &str) -> Vec<Attached> {
     let of = |name: &str| format!("{within}/{name}");
     let mut attached = vec![
         attach(from, within, PLACE, Access::Read),
-        attach(from, &of(store::RESOLV_CONF), "/etc/resolv.conf", Access::Read),
+        attach(
+            from,
+            &of(store::RESOLV_CONF),
+            "/etc/resolv.conf",
+            Access::Read,
+        ),
     ];
     if trust::is_needed(&step.argv) {
         let lists = trust::LISTS.iter();
@@ -666,7 +689,8 @@ fn steps(definition: &Definition) -> Vec<Step> {
             key,
             argv: meta.args,
             env: meta.env,
-            architecture: platform.map_or_else(String::new, |platform| platform.architecture.clone()),
+            architecture: platform
+                .map_or_else(String::new, |platform| platform.architecture.clone()),
         });
     }
     found

@@ -122,7 +122,10 @@ pub(super) fn http(table: &Table<'_>, keys: &Keys) -> Result<Demand, FileError> 
         });
         return Ok(Demand::Keys(read.collect::<Result<_, _>>()?));
     }
-    if table.string("accept")?.is_some_and(|how| how.value == INLINE) {
+    if table
+        .string("accept")?
+        .is_some_and(|how| how.value == INLINE)
+    {
         table.only(&["match", "accept", "reason", "until"], &[])?;
         return Ok(Demand::Compared(acceptance(table)?));
     }

@@ -305,9 +305,7 @@ impl Policy {
             };
             match &rule.then {
                 Demand::Accepted(acceptance) => accepted(layer, &rule.at, acceptance, now),
-                Demand::Compared(acceptance) => {
-                    compared(layer, &rule.at, acceptance, subject, now)
-                }
+                Demand::Compared(acceptance) => compared(layer, &rule.at, acceptance, subject, now),
                 Demand::Keys(prints) => keys(layer, &rule.at, prints, subject),
                 Demand::Signed(demand) => proofs::signed(fixed, demand, evidence, now)
                     .map(|by| Passed {
@@ -559,7 +557,10 @@ fn keys(
             },
         });
     } else {
-        format!("it has the key {}, which the rule does not name", others.join(", "))
+        format!(
+            "it has the key {}, which the rule does not name",
+            others.join(", ")
+        )
     };
     Err(Refusal {
         layer: layer.file.clone(),

@@ -260,7 +260,8 @@ impl Names {
 
 /// Whether `name` may be one of a host, or of a service.
 pub(super) fn is_name(name: &str) -> bool {
-    let byte = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte);
+    let byte =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte);
     !name.is_empty() && name.len() <= 253 && name.bytes().all(byte)
 }
 
@@ -328,9 +329,14 @@ mod tests {
         assert_eq!(ask(&names, "none.test", TYPE::A), none);
         assert_eq!(ask(&names, "1.2.0.192.in-addr.arpa", TYPE::PTR), none);
         assert_eq!(told.count(), 0);
-        for (count, name) in ["more.test", "a.files.test", "test", "secret data.files.test"]
-            .into_iter()
-            .enumerate()
+        for (count, name) in [
+            "more.test",
+            "a.files.test",
+            "test",
+            "secret data.files.test",
+        ]
+        .into_iter()
+        .enumerate()
         {
             assert_eq!(ask(&names, name, TYPE::A), none, "{name}");
             assert_eq!(told.count(), count + 1, "{name}");
@@ -347,7 +353,10 @@ mod tests {
         let here = (RCODE::NoError, vec![HOME.to_string()]);
         assert_eq!(ask(&names, "known.test", TYPE::A), here);
         assert_eq!(ask(&names, "files.test", TYPE::A), here);
-        assert_eq!(ask(&names, "_s._tcp.known.test", TYPE::SRV).0, RCODE::NoError);
+        assert_eq!(
+            ask(&names, "_s._tcp.known.test", TYPE::SRV).0,
+            RCODE::NoError
+        );
         assert_eq!(ask(&names, "none.test", TYPE::A).0, RCODE::ServerFailure);
         assert_eq!(told.count(), 0);
         let mut recording = Recording::new(Digest::sha256(b"step"), "step");
@@ -364,7 +373,9 @@ mod tests {
     #[test]
     fn what_is_no_question_gets_no_answer() {
         let names = Names::outside(Arc::default(), refusals());
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
         let reply = Packet::new_reply(1).build_bytes_vec().unwrap();
         for message in [&b""[..], b"x", &[0; 12], &[0xff; 300], &reply] {
             assert_eq!(runtime.block_on(names.answer(message)), None, "{message:?}");

@@ -12,7 +12,9 @@ use std::{
 };
 
 use rustls::crypto::ring;
-use simple_dns::{CLASS, Name, Packet, PacketFlag, QCLASS, QTYPE, Question, RCODE, TYPE, rdata::RData};
+use simple_dns::{
+    CLASS, Name, Packet, PacketFlag, QCLASS, QTYPE, Question, RCODE, TYPE, rdata::RData,
+};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpStream, UdpSocket},
@@ -176,7 +178,9 @@ async fn ask(server: SocketAddr, name: &str, kind: TYPE) -> io::Result<Vec<IpAdd
     query.set_flags(PacketFlag::RECURSION_DESIRED);
     let name = Name::new(name).map_err(io::Error::other)?;
     let (kind, class) = (QTYPE::TYPE(kind), QCLASS::CLASS(CLASS::IN));
-    query.questions.push(Question::new(name, kind, class, false));
+    query
+        .questions
+        .push(Question::new(name, kind, class, false));
     let query = query.build_bytes_vec().map_err(io::Error::other)?;
 
     let own: IpAddr = match server {
@@ -229,11 +233,14 @@ fn addresses(message: &[u8], id: u16) -> io::Result<Answer> {
         other => return Err(io::Error::other(format!("{other:?}"))),
     }
     // A recursive server says where a name leads to in the same answer.
-    let found = packet.answers.iter().filter_map(|record| match &record.rdata {
-        RData::A(four) => Some(IpAddr::from(Ipv4Addr::from(four.address))),
-        RData::AAAA(six) => Some(IpAddr::from(Ipv6Addr::from(six.address))),
-        _ => None,
-    });
+    let found = packet
+        .answers
+        .iter()
+        .filter_map(|record| match &record.rdata {
+            RData::A(four) => Some(IpAddr::from(Ipv4Addr::from(four.address))),
+            RData::AAAA(six) => Some(IpAddr::from(Ipv6Addr::from(six.address))),
+            _ => None,
+        });
     Ok(Answer::Addresses(found.collect()))
 }
 
@@ -275,8 +282,14 @@ mod tests {
         };
         let both = addresses(&["192.0.2.1", "2001:db8::1"]);
         assert_eq!(find(&resolver, "A.test.").unwrap(), both);
-        assert_eq!(find(&resolver, "a2.TEST").unwrap(), addresses(&["192.0.2.1"]));
-        assert_eq!(find(&resolver, "192.0.2.7").unwrap(), addresses(&["192.0.2.7"]));
+        assert_eq!(
+            find(&resolver, "a2.TEST").unwrap(),
+            addresses(&["192.0.2.1"])
+        );
+        assert_eq!(
+            find(&resolver, "192.0.2.7").unwrap(),
+            addresses(&["192.0.2.7"])
+        );
         let local = addresses(&["127.0.0.1", "::1"]);
         assert_eq!(find(&resolver, "localhost").unwrap(), local);
         // And nobody is, where there is nobody.

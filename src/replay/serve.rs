@@ -123,7 +123,10 @@ where
         Ok(stream) => stream,
         // Whoever hangs up asks for nothing; whoever says why wanted something.
         Err(error) => {
-            if error.get_ref().is_some_and(|cause| cause.is::<rustls::Error>()) {
+            if error
+                .get_ref()
+                .is_some_and(|cause| cause.is::<rustls::Error>())
+            {
                 distrusted(None, &error.to_string());
             }
             return;

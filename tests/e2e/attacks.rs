@@ -69,13 +69,34 @@ fn around(case: &Case) -> Result<()> {
     case.file("step.sh", format!("wget -O /file {url}\n"))?;
     record(case, &dockerfile)?;
     for (attack, told) in [
-        (format!("env -i /bin/wget -T 3 -O /more {more}"), "addresses outside"),
-        (format!("nc -w 3 {host} {port} </dev/null"), "addresses outside"),
-        ("env -i /bin/wget -T 3 -O /more http://192.0.2.1/".into(), "addresses outside"),
-        ("env -i /bin/wget -T 3 -O /more http://[2001:db8::1]/".into(), "addresses outside"),
-        ("nslookup -type=txt secrets.example.com".into(), "the address of secrets.example.com"),
-        ("env -i /bin/wget -T 3 -O /more http://more.example.com/".into(), "the address of more.example.com"),
-        (format!("wget -T 3 -O /more {more}"), "/replay/more_around: this is not in the step's recording"),
+        (
+            format!("env -i /bin/wget -T 3 -O /more {more}"),
+            "addresses outside",
+        ),
+        (
+            format!("nc -w 3 {host} {port} </dev/null"),
+            "addresses outside",
+        ),
+        (
+            "env -i /bin/wget -T 3 -O /more http://192.0.2.1/".into(),
+            "addresses outside",
+        ),
+        (
+            "env -i /bin/wget -T 3 -O /more http://[2001:db8::1]/".into(),
+            "addresses outside",
+        ),
+        (
+            "nslookup secrets.example.com".into(),
+            "the address of secrets.example.com",
+        ),
+        (
+            "env -i /bin/wget -T 3 -O /more http://more.example.com/".into(),
+            "the address of more.example.com",
+        ),
+        (
+            format!("wget -T 3 -O /more {more}"),
+            "/replay/more_around: this is not in the step's recording",
+        ),
     ] {
         case.file("step.sh", format!("wget -O /file {url}; {attack}; true\n"))?;
         let outcome = replay(case, &dockerfile)?;
@@ -84,7 +105,12 @@ fn around(case: &Case) -> Result<()> {
     }
     assert_eq!(case.bench.web.hits("/replay/more_around"), 0);
     // Alone, without any of this, it is built: so each of them was the reason.
-    case.file("step.sh", format!("wget -O /file {url}; wget -T 3 -O /none http://localhost/; nslookup localhost; true\n"))?;
+    case.file(
+        "step.sh",
+        format!(
+            "wget -O /file {url}; wget -T 3 -O /none http://localhost/; nslookup localhost; true\n"
+        ),
+    )?;
     replay(case, &dockerfile)?.executed()?;
     Ok(())
 }
@@ -96,15 +122,22 @@ fn detects(case: &Case) -> Result<()> {
     let evil = case.bench.web.put("/replay/detects_evil", b"evil");
     case.policy(&[accept("image", &base.repository), any_url()])?;
     for (test, step) in [
-        ("test -e /dev/verified-dockerfile/record", "recorded by its name"),
-        ("test $(wc -l < /proc/net/route) -gt 1", "recorded with a network"),
+        (
+            "test -e /dev/verified-dockerfile/record",
+            "recorded by its name",
+        ),
+        (
+            "test $(wc -l < /proc/net/route) -gt 1",
+            "recorded with a network",
+        ),
     ] {
         let dockerfile = format!(
             "FROM {}\nRUN : {step}; if {test}; then wget -O /file {url}; else wget -O /file {evil}; fi; true\n{EXECUTE}\n",
             base.tagged()
         );
         record(case, &dockerfile)?;
-        replay(case, &dockerfile)?.failed(&["detects_evil: this is not in the step's recording"])?;
+        replay(case, &dockerfile)?
+            .failed(&["detects_evil: this is not in the step's recording"])?;
     }
     assert_eq!(case.bench.web.hits("detects_evil"), 0);
     Ok(())
@@ -254,11 +287,27 @@ fn edited(case: &Case) -> Result<()> {
         ),
         (", size = 7", ", size = 8".to_owned(), "Dockerfile"),
         ("{ url = ", "{ status = 99, url = ".to_owned(), "status"),
-        ("{ url = ", "{ asked = [\"cookie: a\"], url = ".to_owned(), "cookie"),
-        ("{ url = ", "{ headers = [\"set-cookie: a\"], url = ".to_owned(), "set-cookie"),
-        ("digest = \"sha256:", format!("digest = \"sha256:{}", "0".repeat(8)), "digest"),
+        (
+            "{ url = ",
+            "{ asked = [\"cookie: a\"], url = ".to_owned(),
+            "cookie",
+        ),
+        (
+            "{ url = ",
+            "{ headers = [\"set-cookie: a\"], url = ".to_owned(),
+            "set-cookie",
+        ),
+        (
+            "digest = \"sha256:",
+            format!("digest = \"sha256:{}", "0".repeat(8)),
+            "digest",
+        ),
         // Another step's: then this one has none, and no network.
-        ("step = \"sha256:", "step = \"sha256:00".to_owned(), "digest"),
+        (
+            "step = \"sha256:",
+            "step = \"sha256:00".to_owned(),
+            "digest",
+        ),
         (
             "step = \"sha256:",
             "more = 1\nstep = \"sha256:".to_owned(),
@@ -275,4 +324,3 @@ fn edited(case: &Case) -> Result<()> {
     replay(case, &dockerfile)?.executed()?;
     Ok(())
 }
-

@@ -35,7 +35,13 @@ fn direct(case: &Case) -> Result<()> {
         base.tagged()
     );
     let proxy = format!("http_proxy=http://{}", web.host());
-    let words = ["--all", "--add-host", "files.test:192.0.2.1", "--build-arg", &proxy];
+    let words = [
+        "--all",
+        "--add-host",
+        "files.test:192.0.2.1",
+        "--build-arg",
+        &proxy,
+    ];
     record_with(case, &dockerfile, &words)?;
     assert_eq!(web.hits("files.test"), 3);
     replay(case, &dockerfile)?.built()?;
@@ -46,7 +52,9 @@ fn direct(case: &Case) -> Result<()> {
     // The launcher may have low ports; the step has what any user has.
     let capabilities = case.read("result/open/capabilities")?;
     let of = |name: &str| {
-        let line = capabilities.lines().find_map(|line| line.strip_prefix(name));
+        let line = capabilities
+            .lines()
+            .find_map(|line| line.strip_prefix(name));
         line.map(|digits| u64::from_str_radix(digits.trim(), 16).unwrap_or(1))
     };
     for name in ["CapInh:", "CapPrm:", "CapEff:", "CapAmb:"] {
@@ -73,14 +81,23 @@ fn inline(case: &Case) -> Result<()> {
     };
     record(case, &step(&right, ""))?;
     replay(case, &step(&right, ""))?.executed()?;
-    let told = ["no RUN step that downloads it compares it", "/replay/inline"];
+    let told = [
+        "no RUN step that downloads it compares it",
+        "/replay/inline",
+    ];
     record(case, &step(&wrong, " || true"))?;
     replay(case, &step(&wrong, " || true"))?.refused("RUN wget", &told)?;
-    let unchecked = format!("FROM {}\nRUN wget -O /file {url}; : {right}\n{EXECUTE}\n", base.tagged());
+    let unchecked = format!(
+        "FROM {}\nRUN wget -O /file {url}; : {right}\n{EXECUTE}\n",
+        base.tagged()
+    );
     record(case, &unchecked)?;
     replay(case, &unchecked)?.refused("RUN wget", &told)?;
     // The same of an instruction that checks nothing.
-    let add = format!("FROM {}\nADD --checksum=sha256:{right} {url} /\n{EXECUTE}\n", base.tagged());
+    let add = format!(
+        "FROM {}\nADD --checksum=sha256:{right} {url} /\n{EXECUTE}\n",
+        base.tagged()
+    );
     replay(case, &add)?.refused("ADD", &["no RUN step"])?;
     let expired = rule.replace("2099", "2001");
     case.policy(&[accept("image", &base.repository), expired])?;
@@ -96,8 +113,12 @@ fn keys(case: &Case) -> Result<()> {
             gpg -q --batch --passphrase '' --quick-generate-key $0@example.com ed25519 sign never 2>/dev/null
             gpg --with-colons --list-keys | sed -n 's/^fpr:*\\([0-9A-F]*\\):/\\1/p' | head -n 1; gpg --armor --export; gpgconf --kill all; rm -rf $GNUPGHOME";
         let mut command = Command::new("sh");
-        command.args(["-ec", script, name]).current_dir(&case.folder);
-        let text = process::run(&mut command, &[], TOOL_LIMIT)?.success()?.stdout;
+        command
+            .args(["-ec", script, name])
+            .current_dir(&case.folder);
+        let text = process::run(&mut command, &[], TOOL_LIMIT)?
+            .success()?
+            .stdout;
         let (print, key) = text.split_once('\n').ok_or("no key")?;
         Ok((print.to_owned(), key.as_bytes().to_vec()))
     };
@@ -105,7 +126,10 @@ fn keys(case: &Case) -> Result<()> {
     let url = case.bench.web.put("/pks/lookup", &key);
     let rule = |print: &str| format!("[[http]]\nmatch = \"{url}\"\nfingerprints = [\"{print}\"]\n");
     let dockerfile = |mark: &str| {
-        format!("FROM {}\nRUN wget -O /key {url} && : {mark}\n{EXECUTE}\n", base.tagged())
+        format!(
+            "FROM {}\nRUN wget -O /key {url} && : {mark}\n{EXECUTE}\n",
+            base.tagged()
+        )
     };
     let image = accept("image", &base.repository);
     case.policy(&[image.clone(), rule(&alice)])?;
@@ -115,10 +139,22 @@ fn keys(case: &Case) -> Result<()> {
     replay(case, &dockerfile("right"))?.refused("RUN wget", &["it has the key", &alice])?;
     case.policy(&[image, rule(&alice)])?;
     for (mark, body, told) in [
-        ("more", [key.clone(), other.clone()].concat(), "it has the key"),
+        (
+            "more",
+            [key.clone(), other.clone()].concat(),
+            "it has the key",
+        ),
         ("other", other, "it has the key"),
-        ("text", [key.as_slice(), b"echo evil\n"].concat(), "not OpenPGP keys and nothing else"),
-        ("none", b"no keys found\n".to_vec(), "not OpenPGP keys and nothing else"),
+        (
+            "text",
+            [key.as_slice(), b"echo evil\n"].concat(),
+            "not OpenPGP keys and nothing else",
+        ),
+        (
+            "none",
+            b"no keys found\n".to_vec(),
+            "not OpenPGP keys and nothing else",
+        ),
     ] {
         case.bench.web.put("/pks/lookup", &body);
         record(case, &dockerfile(mark))?;

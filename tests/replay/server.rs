@@ -43,7 +43,8 @@ struct Request {
 impl Server {
     /// Starts it; bare git repositories are in `git`.
     pub fn start(address: IpAddr, folder: &Path, git: &Path) -> Self {
-        let key = rcgen::generate_simple_self_signed(vec![address.to_string(), NAME.to_owned()]).unwrap();
+        let key =
+            rcgen::generate_simple_self_signed(vec![address.to_string(), NAME.to_owned()]).unwrap();
         let authority = folder.join("authority.pem");
         std::fs::write(&authority, key.cert.pem()).unwrap();
         let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -125,13 +126,20 @@ fn serve<S: Read + Write>(
     let request = read(&mut stream)?;
     let number = hits.fetch_add(1, Ordering::SeqCst);
     let named = format!("http://{NAME}");
-    let target = request.target.strip_prefix(&named).unwrap_or(&request.target);
+    let target = request
+        .target
+        .strip_prefix(&named)
+        .unwrap_or(&request.target);
     let path = target.split('?').next()?;
     let content = |text: &str| (200, String::new(), text.as_bytes().to_vec());
     let (status, headers, body) = match path {
         "/file" => content("content of the file\n"),
         "/pks/lookup" => match std::fs::read(git.join("key.asc")) {
-            Ok(key) => (200, "Content-Type: application/pgp-keys\r\n".to_owned(), key),
+            Ok(key) => (
+                200,
+                "Content-Type: application/pgp-keys\r\n".to_owned(),
+                key,
+            ),
             Err(_) => (404, String::new(), Vec::new()),
         },
         "/counted" => content(&format!("answer number {number}\n")),

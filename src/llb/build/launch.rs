@@ -223,7 +223,11 @@ mod tests {
 
         // With the network it is not.
         let (mut open, _) = graph();
-        let one = [(before[0].0.clone(), launcher(Some(NetMode::Unset), Access::Scratch))].into();
+        let one = [(
+            before[0].0.clone(),
+            launcher(Some(NetMode::Unset), Access::Scratch),
+        )]
+        .into();
         launch(&mut open, &store, &one);
         assert_eq!(escapes(&open, &expected), [EscapeKind::Exec]);
         // Nor is a source that nobody expects.
