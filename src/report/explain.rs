@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Finding, steps};
 use crate::{
-    fetch::{Origin, Source},
+    fetch::{Fetch, Origin, Source},
     pipeline::{Judged, Outcome},
     policy::{Pin, Verdict},
     shell::{Budget, Reading},
@@ -28,17 +28,10 @@ pub fn json(file: &str, outcome: &Outcome) -> Value {
                 .iter()
                 .zip(&built.fetches)
                 .map(|(fetch, judged)| {
-                    json!({
-                        "line": fetch.place.lines.0,
-                        "platform": built.platform.to_string(),
-                        "instruction": instruction(fetch.origin),
-                        "reference": fetch.expanded,
-                        "source": what(&fetch.source),
-                        "pin": judged.pin.as_ref().map(|(pin, _)| pinned(pin)),
-                        "pinned_by": judged.pin.as_ref().map(|(_, by)| by),
-                        "verdict": verdict(judged),
-                        "grounds": grounds(judged),
-                    })
+                    let mut row = row(fetch, judged);
+                    row["platform"] = built.platform.to_string().into();
+                    row["grounds"] = grounds(judged).into();
+                    row
                 })
         })
         .collect();
@@ -47,6 +40,19 @@ pub fn json(file: &str, outcome: &Outcome) -> Value {
         "fetches": rows,
         "steps": steps(outcome),
         "findings": findings(&outcome.findings),
+    })
+}
+
+/// One fetch and what became of it; not for which platform, nor on what grounds.
+pub(super) fn row(fetch: &Fetch, judged: &Judged) -> Value {
+    json!({
+        "line": fetch.place.lines.0,
+        "instruction": instruction(fetch.origin),
+        "reference": fetch.expanded,
+        "source": what(&fetch.source),
+        "pin": judged.pin.as_ref().map(|(pin, _)| pinned(pin)),
+        "pinned_by": judged.pin.as_ref().map(|(_, by)| by),
+        "verdict": verdict(judged),
     })
 }
 
