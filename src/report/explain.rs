@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{Finding, steps};
 use crate::{
     fetch::{Fetch, Origin, Source},
-    pipeline::{Judged, Outcome},
+    pipeline::{Judged, Outcome, PlatformOutcome},
     policy::{Pin, Verdict},
     shell::{Budget, Reading},
 };
@@ -27,12 +28,7 @@ pub fn json(file: &str, outcome: &Outcome) -> Value {
                 .fetches
                 .iter()
                 .zip(&built.fetches)
-                .map(|(fetch, judged)| {
-                    let mut row = row(fetch, judged);
-                    row["platform"] = built.platform.to_string().into();
-                    row["grounds"] = grounds(judged).into();
-                    row
-                })
+                .map(|(fetch, judged)| row(built, fetch, judged, &grounds(judged)))
         })
         .collect();
     json!({
@@ -43,16 +39,23 @@ pub fn json(file: &str, outcome: &Outcome) -> Value {
     })
 }
 
-/// One fetch and what became of it; not for which platform, nor on what grounds.
-pub(super) fn row(fetch: &Fetch, judged: &Judged) -> Value {
+/// One fetch of `built`, and what became of it on which grounds.
+pub(super) fn row<G: Serialize>(
+    built: &PlatformOutcome,
+    fetch: &Fetch,
+    judged: &Judged,
+    grounds: &[G],
+) -> Value {
     json!({
         "line": fetch.place.lines.0,
+        "platform": built.platform.to_string(),
         "instruction": instruction(fetch.origin),
         "reference": fetch.expanded,
         "source": what(&fetch.source),
         "pin": judged.pin.as_ref().map(|(pin, _)| pinned(pin)),
         "pinned_by": judged.pin.as_ref().map(|(_, by)| by),
         "verdict": verdict(judged),
+        "grounds": grounds,
     })
 }
 

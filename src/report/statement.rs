@@ -25,9 +25,8 @@ pub fn predicate(dockerfile: &Read, settings: &[Read], built: &PlatformOutcome) 
     let fetches = built.plan.fetches.iter().zip(&built.fetches);
     let fetches: Vec<Value> = fetches
         .map(|(fetch, judged)| {
-            let mut row = explain::row(fetch, judged);
-            row["grounds"] = Value::Array(passed(judged).iter().map(ground).collect());
-            row
+            let grounds: Vec<Value> = passed(judged).iter().map(ground).collect();
+            explain::row(built, fetch, judged, &grounds)
         })
         .collect();
     let with_network = steps::of(built).filter(|(_, network)| *network);
@@ -57,13 +56,19 @@ fn passed(judged: &Judged) -> &[Passed] {
 }
 
 fn ground(passed: &Passed) -> Value {
-    let mut ground = match &passed.by {
+    let rule = json!({
+        "file": passed.layer,
+        "line": passed.rule.line,
+        "match": passed.rule.pattern,
+    });
+    match &passed.by {
         By::Signature {
             key,
             signer,
             kind,
             evidence,
         } => json!({
+            "rule": rule,
             "key": key,
             "signer": signer.who,
             "signed": signer.signed.map(|time| time.to_string()),
@@ -71,15 +76,9 @@ fn ground(passed: &Passed) -> Value {
             "evidence": evidence.to_string(),
         }),
         By::Acceptance { reason, until } => {
-            json!({ "accepted": reason, "until": until.to_string() })
+            json!({ "rule": rule, "accepted": reason, "until": until.to_string() })
         }
-    };
-    ground["rule"] = json!({
-        "file": passed.layer,
-        "line": passed.rule.line,
-        "match": passed.rule.pattern,
-    });
-    ground
+    }
 }
 
 #[cfg(test)]
