@@ -6,10 +6,12 @@
 //! nested    the stock frontend turns the rewritten file into LLB
 //! gate      that LLB against what was verified
 //! nested    the same LLB, naming the user's own file
+//! attest    what was verified, beside the result
 //! ```
 //!
 //! Nothing of the build runs before it is returned, and nothing is returned that the gate did not let through.
 
+mod attest;
 mod downloads;
 mod failure;
 mod gate;
@@ -29,6 +31,7 @@ use options::{CacheImport, Options};
 use source::Sources;
 
 use crate::{
+    digest::Digest,
     dockerfile::{Dockerfile, syntax},
     fetch::{self, ImageConfig, Platform, Source},
     gateway::{self, BuildResult, CacheOptionsEntry, Client, Ended, Session},
@@ -37,7 +40,7 @@ use crate::{
     pipeline::{self, Build, Outcome, PlatformOutcome},
     policy::{Layer, LocalFolder, Policy, PolicyError},
     reference::ImageReference,
-    report::{Finding, Kind, Place},
+    report::{Finding, Kind, Place, statement::Read},
     resolve::{
         buildkit::{self, BuildKit},
         config,
@@ -265,11 +268,20 @@ async fn build(
             nested::with_own_file(client, result, &sources, &first.rewritten, &imports).await?,
         );
     }
-    match results.len() {
-        1 => results.pop().ok_or_else(nothing),
-        0 => Err(nothing()),
-        _ => nested::merge(results),
+    let mut result = match results.len() {
+        1 => results.pop().ok_or_else(nothing)?,
+        0 => return Err(nothing()),
+        _ => nested::merge(results)?,
+    };
+    if let Some(inline_only) = options.provenance().map_err(option_failure)? {
+        let dockerfile = (
+            sources.filename.clone(),
+            Digest::sha256(&sources.dockerfile),
+        );
+        let read = (&dockerfile, settings.read.as_slice());
+        attest::attach(client, &mut result, read, &outcome, inline_only).await?;
     }
+    Ok(result)
 }
 
 /// An error, unless there are no findings.
@@ -291,7 +303,7 @@ async fn refuse(
     let file = &untouched.sources.filename;
     let finding = pipeline::unreadable(file, error);
     let ours = Failure::Findings(vec![finding]);
-    if error.is_bound() {
+    if error.is_bound() || pipeline::has_too_many_lines(&untouched.sources.dockerfile) {
         return ours;
     }
     untouched.complaint(contexts).await.unwrap_or(ours)
@@ -326,6 +338,8 @@ fn groups(platforms: &[PlatformOutcome]) -> Vec<Vec<&PlatformOutcome>> {
 
 /// Policy, lock and evidence of a build.
 struct Settings {
+    /// The files that were read for them, the organisation's first.
+    read: Vec<Read>,
     policy: Policy,
     lock: Lock,
     evidence: Evidence,
@@ -333,7 +347,7 @@ struct Settings {
 
 impl Settings {
     fn read(sources: &Sources, organisation: &Path) -> Result<Self, Failure> {
-        let mut layers = Vec::new();
+        let (mut read, mut layers) = (Vec::new(), Vec::new());
         let path = organisation.join("policy.toml");
         match std::fs::read(&path) {
             Ok(bytes) => {
@@ -342,6 +356,7 @@ impl Settings {
                     Layer::parse(&bytes, &name, &LocalFolder::new(organisation))
                         .map_err(bad_file)?,
                 );
+                read.push((name, Digest::sha256(&bytes)));
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             // A policy that is there and cannot be read must not count as none.
@@ -365,8 +380,14 @@ impl Settings {
                 })
                 .collect();
             layers.push(Layer::parse(bytes, &sources.policy_name, &keys).map_err(bad_file)?);
+            read.push((sources.policy_name.clone(), Digest::sha256(bytes)));
         }
         let file = |extension: &str| format!("{}.{extension}", sources.filename);
+        for name in ["lock", "evidence"] {
+            if let Some(bytes) = sources.project.get(name) {
+                read.push((file(name), Digest::sha256(bytes)));
+            }
+        }
         let lock = match sources.project.get("lock") {
             Some(bytes) => Lock::parse(bytes, &file("lock")).map_err(bad_file)?,
             None => Lock::default(),
@@ -376,6 +397,7 @@ impl Settings {
             None => Evidence::default(),
         };
         Ok(Self {
+            read,
             policy: Policy::new(layers),
             lock,
             evidence,

@@ -6,7 +6,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Failure, options::Options};
+use super::{
+    Failure,
+    options::{Options, is_true},
+};
 use crate::{
     fetch::{self, GitSource},
     gateway::{Client, Error, Ref, Refs, Session, SolveRequest, Status},
@@ -370,7 +373,7 @@ async fn remote_context(
         Ok(Some(source)) => {
             let keep = options
                 .get("build-arg:BUILDKIT_CONTEXT_KEEP_GIT_DIR")
-                .is_some_and(|value| matches!(value, "1" | "t" | "T" | "true" | "TRUE" | "True"));
+                .is_some_and(is_true);
             return git_context(resolver, source, keep, &name, expected)
                 .await
                 .map(Some);

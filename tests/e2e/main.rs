@@ -4,6 +4,7 @@
 //! and down at the end unless they ran before. Where none can be had, the tests are skipped loudly; with `CI=true`
 //! in the environment they fail.
 
+mod alike;
 mod attacks;
 mod bad_input;
 mod bench;
@@ -51,6 +52,7 @@ const GROUPS: &[(&str, &[Test])] = &[
     ("replay", capture::TESTS),
     ("contexts", contexts::TESTS),
     ("drop_in", drop_in::TESTS),
+    ("drop_in", alike::TESTS),
     ("hostile", hostile::TESTS),
     ("bad_input", bad_input::TESTS),
     ("equal", equal::TESTS),
