@@ -49,7 +49,8 @@ fn nearest<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a s
             best = Some((distance, name));
         }
     }
-    best.filter(|(distance, _)| *distance < OTHER)
+    // Of a short word, most letters must be right.
+    best.filter(|(distance, _)| *distance < OTHER && distance * 2 <= word.len())
         .map(|(_, name)| name)
 }
 
@@ -66,6 +67,7 @@ mod tests {
         assert_eq!(nearest("tset"), Some("test"));
         assert_eq!(nearest("build"), None, "it is one");
         assert_eq!(nearest("b"), None, "too far");
+        assert_eq!(nearest("bui"), None, "too short for two letters");
         assert_eq!(nearest("debian"), None);
         assert_eq!(nearest(""), None);
         let long = "x".repeat(1 << 20);
