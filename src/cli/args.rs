@@ -291,10 +291,12 @@ pub enum Step {
         /// The folder to fill.
         out: PathBuf,
     },
-    /// Make a folder that every user may write to.
+    /// Make the folders of steps that are recorded.
     ReplayFolder {
-        /// The folder.
+        /// The folder to fill.
         folder: PathBuf,
+        /// Hosts of the build, as NAME=ADDRESS.
+        hosts: Vec<String>,
     },
     /// Read the objects of a commit and of a tag that names it.
     GitObjects {

@@ -123,7 +123,7 @@ pub fn main() -> ExitCode {
                 store,
                 out,
             } => replay::store::import(recording, store, out),
-            Step::ReplayFolder { folder } => replay::store::folder(folder),
+            Step::ReplayFolder { folder, hosts } => replay::store::folder(folder, hosts),
             Step::GitObjects {
                 folder,
                 commit,

@@ -32,6 +32,9 @@ pub struct RecordArgs {
     /// This frontend's image; else the one that the Dockerfile names.
     #[arg(long, value_name = "IMAGE", env = "VERIFIED_DOCKERFILE_FRONTEND")]
     pub frontend: Option<String>,
+    /// A host that steps find at an address, as in `docker buildx build`.
+    #[arg(long = "add-host", value_name = "HOST:IP")]
+    pub hosts: Vec<String>,
     /// Record every step anew, also those in the lock.
     #[arg(long)]
     pub all: bool,
@@ -115,6 +118,9 @@ fn words(args: &RecordArgs, store: &Path, out: &Path) -> Vec<OsString> {
     add("--build-arg", format!("VERIFIED_RECORD={which}"));
     if let Some(frontend) = &args.frontend {
         add("--build-arg", format!("BUILDKIT_SYNTAX={frontend}"));
+    }
+    for host in &args.hosts {
+        add("--add-host", host.clone());
     }
     for argument in &args.build.build_args {
         add("--build-arg", argument.clone());

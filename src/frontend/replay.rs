@@ -20,24 +20,29 @@ use crate::{
     llb::{
         audit::{Expected, HttpPin, ImagePin},
         build::{
-            Attached, Bind, BuildError, Command, Graph, Launcher, Local, NewFile, Output, launch,
+            Access, Attached, Bind, BuildError, Command, Graph, Launcher, Local, NewFile, Output,
+            is_own, launch,
         },
         definition::Definition,
         ops::{Kind as OpKind, NetMode},
     },
     pipeline::{self, AT_ONCE, Build, PlatformOutcome},
+    policy::{Body, Subject},
     reference::ImageReference,
     replay::{
         launch::{BODIES, PLACE, RECORD, RECORDING, RECORDS},
         record::{Exchange, Recording, shown},
         step,
-        store::REPLAY,
+        store::{self, REPLAY},
+        trust,
     },
     report::{Finding, Kind, Place},
     resolve::{
         Resolve as _,
         buildkit::{BuildKit, TRANSFER},
     },
+    shell::{self, CheckKind},
+    verify::openpgp::{self, MAX_KEY_BYTES},
 };
 
 /// The named context that has the bodies.
@@ -71,6 +76,35 @@ struct Step {
     id: Digest,
     key: Digest,
     argv: Vec<String>,
+    /// `NAME=value`.
+    env: Vec<String>,
+    architecture: String,
+}
+
+impl Step {
+    /// The SHA-256, as digits, that it compares something with by itself.
+    fn compares(&self) -> BTreeSet<String> {
+        let variables = self.env.iter().filter_map(|text| text.split_once('='));
+        let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let reading = shell::read(&shell::Step {
+            argv: &self.argv,
+            script: None,
+            variables: &variables.collect(),
+            architecture: &self.architecture,
+        });
+        let expected = reading
+            .checks
+            .into_iter()
+            .filter_map(|check| match check.kind {
+                CheckKind::Hash {
+                    algorithm: "sha256",
+                    expected,
+                    ..
+                } => Some(expected),
+                _ => None,
+            });
+        expected.flatten().collect()
+    }
 }
 
 impl<'a> Steps<'a> {
@@ -125,7 +159,15 @@ impl<'a> Steps<'a> {
                 }
                 let store = store.as_ref().unwrap_or(&Store::None);
                 let launcher = self
-                    .replayed(recording, store, expected, &mut graph, place, &mut findings)
+                    .replayed(
+                        &step,
+                        recording,
+                        store,
+                        expected,
+                        &mut graph,
+                        place,
+                        &mut findings,
+                    )
                     .await?;
                 launchers.insert(step.id, launcher);
             }
@@ -143,8 +185,10 @@ impl<'a> Steps<'a> {
         (!recording.exchanges.is_empty()).then_some(recording)
     }
 
+    #[expect(clippy::too_many_arguments)]
     async fn replayed(
         &self,
+        step: &Step,
         recording: &Recording,
         store: &Store,
         expected: &mut Expected,
@@ -160,7 +204,8 @@ impl<'a> Steps<'a> {
             cause,
             next,
         };
-        let refused = self.judge(recording).await;
+        let bodies = self.bodies(step, recording, store, expected).await?;
+        let refused = self.judge(recording, &bodies).await;
         let allowed = refused.is_empty();
         for (kind, cause, next) in refused {
             findings.push(finding(kind, cause, next));
@@ -195,16 +240,63 @@ impl<'a> Steps<'a> {
             }
         }
         let output = graph.import(&folder).map_err(broken)?;
-        Ok(launcher(vec![Attached {
-            from: output,
-            selector: String::new(),
-            to: PLACE.to_owned(),
-            readonly: true,
-        }]))
+        Ok(launcher(beside(step, &output, "")))
+    }
+
+    /// What is known of the bodies that a step is given, where the policy's rules make something of it.
+    async fn bodies(
+        &self,
+        step: &Step,
+        recording: &Recording,
+        store: &Store,
+        expected: &Expected,
+    ) -> Result<BTreeMap<Digest, Body>, Failure> {
+        let mut known: BTreeMap<Digest, Body> = BTreeMap::new();
+        for digits in step.compares() {
+            if let Ok(digest) = format!("sha256:{digits}").parse() {
+                known.entry(digest).or_default().compared = true;
+            }
+        }
+        let keys = recording.exchanges.iter().filter(|exchange| {
+            let subject = Subject::http(&exchange.url);
+            exchange.has_body() && subject.is_ok_and(|url| self.build.policy.wants_keys(&url))
+        });
+        let keys: BTreeMap<&Digest, u64> = keys.map(|one| (&one.digest, one.size)).collect();
+        if keys.is_empty() {
+            return Ok(known);
+        }
+        let mut graph = Graph::default();
+        // What cannot be had is told when the step's folder is made. It is only looked at here, and expected there.
+        let Ok(bodies) = self.load(recording, store, &mut expected.clone(), &mut graph) else {
+            return Ok(known);
+        };
+        let request = SolveRequest::definition(graph.finish(&bodies).encode());
+        let solved = self.client.solve(request, TRANSFER).await?;
+        let solved = source::single(solved.refs)?;
+        for (digest, size) in keys {
+            let small = usize::try_from(size).is_ok_and(|size| size <= MAX_KEY_BYTES);
+            let path = format!("{BODIES}/{}", digest.hex());
+            let read = self
+                .client
+                .read_file(&solved, &path, MAX_KEY_BYTES, TRANSFER);
+            // A body that is not there, or another, has no keys that count; what is wrong is told with the folder.
+            if small
+                && let Ok(bytes) = read.await
+                && Digest::sha256(&bytes) == *digest
+            {
+                known.entry(digest.clone()).or_default().keys =
+                    openpgp::published(&bytes).unwrap_or_default();
+            }
+        }
+        Ok(known)
     }
 
     /// What the policy says of each body that a step is given: those that it refuses, with the same reason together.
-    async fn judge(&self, recording: &Recording) -> Vec<(Kind, String, String)> {
+    async fn judge(
+        &self,
+        recording: &Recording,
+        known: &BTreeMap<Digest, Body>,
+    ) -> Vec<(Kind, String, String)> {
         let bodies: BTreeSet<(&str, &Digest)> = recording
             .exchanges
             .iter()
@@ -212,8 +304,8 @@ impl<'a> Steps<'a> {
             .map(|exchange| (exchange.url.as_str(), &exchange.digest))
             .collect();
         let asked = bodies.into_iter().map(|(url, digest)| async move {
-            let judged =
-                pipeline::http(self.build, self.resolver, url, Some(&digest.to_string())).await;
+            let body = known.get(digest).cloned().unwrap_or_default();
+            let judged = pipeline::body(self.build, self.resolver, url, digest, body).await;
             judged.refusal().map(|refusal| (url, refusal))
         });
         let judged: Vec<_> = stream::iter(asked).buffered(AT_ONCE).collect().await;
@@ -251,32 +343,9 @@ impl<'a> Steps<'a> {
         let written = graph
             .files(&written, &format!("[verified] recording of {named}"))
             .map_err(broken)?;
-        let bodies = match store {
-            Store::Local(name, session) => {
-                let paths = recording.bodies().into_keys();
-                let local = Local {
-                    name: name.clone(),
-                    session: session.clone(),
-                    follow_paths: paths
-                        .map(|digest| format!("{BODIES}/{}", digest.hex()))
-                        .collect(),
-                    shared_key_hint: format!("verified-dockerfile {STORE}"),
-                    ..Local::default()
-                };
-                graph.local(&local, &format!("[verified] load what {named} downloads"))
-            }
-            Store::Image(reference) => {
-                let platform = super::gate::platform(self.build.build_platform);
-                graph.image(
-                    &reference.to_string(),
-                    &platform,
-                    &format!("[verified] load what {named} downloads"),
-                )
-            }
-            Store::None => match self.by_url(recording, expected, &mut graph) {
-                Ok(output) => output,
-                Err(cause) => return Ok(Err(cause)),
-            },
+        let bodies = match self.load(recording, store, expected, &mut graph) {
+            Ok(output) => output,
+            Err(cause) => return Ok(Err(cause)),
         };
         let words = ["/verified-dockerfile", "internal", "replay-store"];
         let file = format!("/recording/{RECORDING}");
@@ -302,6 +371,41 @@ impl<'a> Steps<'a> {
             .first()
             .ok_or_else(|| broken("a step without output"))?;
         Ok(Ok(graph.finish(made)))
+    }
+
+    /// The bodies from wherever they are, not yet checked.
+    fn load(
+        &self,
+        recording: &Recording,
+        store: &Store,
+        expected: &mut Expected,
+        graph: &mut Graph,
+    ) -> Result<Output, String> {
+        let named = shown(&recording.command);
+        Ok(match store {
+            Store::Local(name, session) => {
+                let paths = recording.bodies().into_keys();
+                let local = Local {
+                    name: name.clone(),
+                    session: session.clone(),
+                    follow_paths: paths
+                        .map(|digest| format!("{BODIES}/{}", digest.hex()))
+                        .collect(),
+                    shared_key_hint: format!("verified-dockerfile {STORE}"),
+                    ..Local::default()
+                };
+                graph.local(&local, &format!("[verified] load what {named} downloads"))
+            }
+            Store::Image(reference) => {
+                let platform = super::gate::platform(self.build.build_platform);
+                graph.image(
+                    &reference.to_string(),
+                    &platform,
+                    &format!("[verified] load what {named} downloads"),
+                )
+            }
+            Store::None => return self.by_url(recording, expected, graph),
+        })
     }
 
     /// The bodies from where they came from, each checked by BuildKit. Only what a plain request gives can be had so.
@@ -432,13 +536,13 @@ impl<'a> Steps<'a> {
             let mut definition = Definition::decode(bytes).map_err(broken)?;
             let mut graph = Graph::default();
             let root = self.own(&mut graph, expected)?;
-            let words = [
-                "/verified-dockerfile",
-                "internal",
-                "replay-folder",
-                "/out/records",
-            ];
-            let folder = Command::new(root.clone(), words.map(str::to_owned).to_vec());
+            let words = ["/verified-dockerfile", "internal", "replay-folder", "/out"];
+            let hosts = expected.extra_hosts.iter().filter(|host| !is_own(host));
+            let hosts = hosts.map(|host| format!("{}={}", host.host, host.ip));
+            let words = words.into_iter().map(str::to_owned).chain(hosts);
+            let mut folder = Command::new(root, words.collect());
+            // It tells which name servers steps with the network have, now.
+            (folder.network, folder.ignore_cache) = (NetMode::Unset, true);
             let folder = graph.exec(&folder, "[verified] make room for recordings");
             let folder = folder
                 .first()
@@ -454,6 +558,7 @@ impl<'a> Steps<'a> {
                     let place = self.place(&definition, &step.id, built);
                     let launcher = self
                         .replayed(
+                            &step,
                             recording,
                             &store,
                             expected,
@@ -472,23 +577,18 @@ impl<'a> Steps<'a> {
                 if !wanted {
                     continue;
                 }
-                let attached = [
-                    (&root, "/verified-dockerfile", RECORD, true),
-                    (&folder, "/records", RECORDS, false),
-                ];
+                let mut attached = beside(&step, &folder, &format!("/{}", store::BESIDE));
+                attached.push(attach(
+                    &folder,
+                    &format!("/{}", store::RECORDS),
+                    RECORDS,
+                    Access::Output,
+                ));
                 launchers.insert(
                     step.id,
                     Launcher {
                         words: vec![RECORD.to_owned(), step.key.hex().to_owned()],
-                        attached: attached
-                            .into_iter()
-                            .map(|(from, selector, to, readonly)| Attached {
-                                from: from.clone(),
-                                selector: selector.to_owned(),
-                                to: to.to_owned(),
-                                readonly,
-                            })
-                            .collect(),
+                        attached,
                         network: Some(NetMode::Unset),
                     },
                 );
@@ -528,6 +628,34 @@ fn is_plain(exchange: &Exchange) -> bool {
         && !exchange.asked.contains_key("range")
 }
 
+/// What a step with a launcher has: the folder `within` of `from`, the name server, and whom to trust if it needs that.
+fn beside(step: &Step, from: &Output, within: &str) -> Vec<Attached> {
+    let of = |name: &str| format!("{within}/{name}");
+    let mut attached = vec![
+        attach(from, within, PLACE, Access::Read),
+        attach(
+            from,
+            &of(store::RESOLV_CONF),
+            "/etc/resolv.conf",
+            Access::Read,
+        ),
+    ];
+    if trust::is_needed(&step.argv) {
+        let lists = trust::LISTS.iter();
+        attached.extend(lists.map(|list| attach(from, &of(trust::LIST), list, Access::Scratch)));
+    }
+    attached
+}
+
+fn attach(from: &Output, selector: &str, to: &str, access: Access) -> Attached {
+    Attached {
+        from: from.clone(),
+        selector: selector.to_owned(),
+        to: to.to_owned(),
+        access,
+    }
+}
+
 fn launcher(attached: Vec<Attached>) -> Launcher {
     Launcher {
         words: vec![format!("{PLACE}/{REPLAY}")],
@@ -554,14 +682,15 @@ fn steps(definition: &Definition) -> Vec<Step> {
             number => step::key(node.op(), exec, number),
         };
         *count = count.saturating_add(1);
+        let meta = exec.meta.clone().unwrap_or_default();
+        let platform = node.op().platform.as_ref();
         found.push(Step {
             id: node.id().clone(),
             key,
-            argv: exec
-                .meta
-                .as_ref()
-                .map(|meta| meta.args.clone())
-                .unwrap_or_default(),
+            argv: meta.args,
+            env: meta.env,
+            architecture: platform
+                .map_or_else(String::new, |platform| platform.architecture.clone()),
         });
     }
     found

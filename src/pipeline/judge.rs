@@ -14,7 +14,7 @@ use crate::{
     digest::Digest,
     fetch::{Fetch, GitSource, MountKind, Network, Origin, Plan, Platform, RunStep, Source},
     lock::Item,
-    policy::{Pin, Policy, Replaced, RunNeeds, Subject, Verdict},
+    policy::{Body, Pin, Policy, Replaced, RunNeeds, Subject, Verdict},
     reference::ImageReference,
     report::{Finding, Kind},
     resolve::{Resolve, ResolveError},
@@ -183,6 +183,7 @@ async fn one<R: Resolve>(
                 resolver,
                 url,
                 checksum.as_deref(),
+                Body::default(),
                 fetch.place.trigger.is_some(),
             )
             .await
@@ -264,7 +265,18 @@ pub async fn http<R: Resolve>(
     url: &str,
     checksum: Option<&str>,
 ) -> Judged {
-    file(build, resolver, url, checksum, false).await
+    file(build, resolver, url, checksum, Body::default(), false).await
+}
+
+/// A file that a RUN step downloads, with what is known of it.
+pub async fn body<R: Resolve>(
+    build: &Build<'_>,
+    resolver: &R,
+    url: &str,
+    digest: &Digest,
+    body: Body,
+) -> Judged {
+    file(build, resolver, url, Some(&digest.to_string()), body, false).await
 }
 
 /// A repository that no instruction names, which must be fixed by `reference` or `checksum`.
@@ -289,9 +301,10 @@ async fn file<R: Resolve>(
     resolver: &R,
     url: &str,
     checksum: Option<&str>,
+    body: Body,
     in_trigger: bool,
 ) -> Judged {
-    let subject = match Subject::http(url) {
+    let subject = match Subject::body(url, body) {
         Ok(subject) => subject,
         Err(error) => {
             return Judged::refused(
@@ -544,7 +557,7 @@ async fn remote_context<R: Resolve>(build: &Build<'_>, resolver: &R, value: &str
     match crate::fetch::git_url(value) {
         Ok(Some(source)) => git(build, resolver, &source, false).await,
         Ok(None) if value.starts_with("http://") || value.starts_with("https://") => {
-            file(build, resolver, value, None, false).await
+            file(build, resolver, value, None, Body::default(), false).await
         }
         Ok(None) => Judged::refused(
             Kind::Unsupported,

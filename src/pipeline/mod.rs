@@ -21,7 +21,7 @@ use futures_util::stream::{self, StreamExt as _};
 use jiff::Timestamp;
 
 pub use edits::without_syntax;
-pub use judge::{Judged, PinSource, command_text, git_at, http, image, refusal, run_refusal};
+pub use judge::{Judged, PinSource, body, command_text, git_at, http, image, refusal, run_refusal};
 
 use crate::{
     digest::Digest,

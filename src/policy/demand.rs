@@ -1,6 +1,6 @@
 //! What the rules for images, files and repositories ask for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
 
@@ -11,12 +11,14 @@ use super::{
 };
 use crate::{
     reference::ImageReference,
-    verify::{TrustedKey, Written, git::Signed},
+    verify::{TrustedKey, Written, git::Signed, openpgp},
 };
 
 /// Longest `reason`, in bytes.
 const MAX_REASON: usize = 1000;
 
+/// How a rule for files says that the step's own check counts.
+const INLINE: &str = "checked-inline";
 const LATER: &str = "a later version reads it";
 
 /// What a fetch must show.
@@ -26,6 +28,10 @@ pub(super) enum Demand {
     Signed(SignedBy),
     /// Nothing but its digest.
     Accepted(Acceptance),
+    /// That the step which downloads it compares its digest with one that stands in the Dockerfile.
+    Compared(Acceptance),
+    /// That it is OpenPGP keys, all of which have one of these fingerprints.
+    Keys(BTreeSet<String>),
 }
 
 /// By whom something must be signed, and where the signature is.
@@ -105,6 +111,24 @@ pub(super) fn image(table: &Table<'_>, keys: &Keys) -> Result<Demand, FileError>
 
 /// The demand of an `[[http]]`.
 pub(super) fn http(table: &Table<'_>, keys: &Keys) -> Result<Demand, FileError> {
+    if let Some(prints) = table.strings("fingerprints")? {
+        table.only(&["match", "fingerprints"], &[])?;
+        if prints.is_empty() {
+            return Err(table.misplaced("fingerprints", "an empty list allows nothing"));
+        }
+        let read = prints.iter().map(|text| {
+            openpgp::full_fingerprint(text.value)
+                .map_err(|why| table.error(text.span.clone(), format!("`fingerprints`: {why}")))
+        });
+        return Ok(Demand::Keys(read.collect::<Result<_, _>>()?));
+    }
+    if table
+        .string("accept")?
+        .is_some_and(|how| how.value == INLINE)
+    {
+        table.only(&["match", "accept", "reason", "until"], &[])?;
+        return Ok(Demand::Compared(acceptance(table)?));
+    }
     demand(table, keys, &["signature", "checksums"], |table| {
         let name = |key: &str| -> Result<Option<String>, FileError> {
             let Some(Spanned { value, span }) = table.string(key)? else {

@@ -83,7 +83,8 @@ impl Answer {
 /// What a step serves itself. Some tools ask a proxy even for that.
 async fn local(request: Request<Incoming>, url: &Url) -> Response<Body> {
     let answered = async {
-        let upstream = Upstream::new("", &BTreeMap::new()).map_err(io::Error::other)?;
+        let upstream =
+            Upstream::new("", &BTreeMap::new(), Arc::default()).map_err(io::Error::other)?;
         let (parts, body) = request.into_parts();
         let body = Limited::new(body, MAX_SENT).collect().await;
         let body = body.map_err(io::Error::other)?.to_bytes();

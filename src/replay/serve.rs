@@ -5,7 +5,10 @@ use std::{
     future::pending,
     io,
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
@@ -34,7 +37,7 @@ use super::{
     answer::Answer,
     certificate::Authority,
     refusals::Refusals,
-    stored::{Direct, Stored},
+    stored::{Stored, Straight},
     url::{Url, is_local},
 };
 
@@ -51,6 +54,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const IDLE: Duration = Duration::from_secs(300);
 /// How much is read at once of what a tunnel's client says first.
 const FIRST: usize = 4 << 10;
+/// What is wrong with a client that does not take our certificate.
+const DISTRUSTED: &str = "the program that asks does not trust this step's authority, so what it wants is not known; see docs/replay.md";
 /// The first byte of a client that wants to speak TLS. Source: RFC 8446, section 5.1.
 const TLS_HANDSHAKE: u8 = 0x16;
 
@@ -70,10 +75,8 @@ enum To {
 pub enum Kind {
     /// Clients that know of the proxy.
     Proxy,
-    /// Clients that take it for the server: plain.
-    Plain,
-    /// Clients that take it for the server: TLS.
-    Tls,
+    /// Clients that take it for the server, over TLS or not.
+    Direct,
 }
 
 /// What all connections share.
@@ -106,9 +109,10 @@ pub async fn listen(listener: TcpListener, kind: Kind, shared: Arc<Shared>) {
             // It only delays small answers.
             let _ = stream.set_nodelay(true);
             match kind {
-                Kind::Proxy => connection(stream.into(), To::Named, shared).await,
-                Kind::Plain => connection(stream.into(), To::Direct(false), shared).await,
-                Kind::Tls => encrypted(stream.into(), None, shared).await,
+                Kind::Proxy => {
+                    connection(stream.into(), To::Named, shared).await;
+                }
+                Kind::Direct => direct(stream.into(), shared).await,
             }
             drop(permit);
         });
@@ -152,23 +156,45 @@ async fn encrypted<S: Wire>(stream: Begun<S>, host: Option<&str>, shared: Arc<Sh
     let Ok(config) = shared.authority.server(name.as_deref()) else {
         return;
     };
-    // A client that does not trust us says so itself.
-    if let Ok(stream) = TlsAcceptor::from(Arc::new(config)).accept(stream).await {
-        let to = match host {
-            Some(host) => To::Host(host.to_owned(), true),
-            None => To::Direct(true),
-        };
-        Box::pin(connection(stream.into(), to, shared)).await;
+    let refusals = Arc::clone(&shared.refusals);
+    let distrusted = |name: Option<&str>, how: &str| {
+        let what = format!("https://{}/", name.or(host).unwrap_or("an unnamed host"));
+        refusals.tell(&what, &format!("{DISTRUSTED}: {how}"));
+    };
+    let stream = match TlsAcceptor::from(Arc::new(config)).accept(stream).await {
+        Ok(stream) => stream,
+        // Whoever hangs up asks for nothing; whoever says why wanted something.
+        Err(error) => {
+            if error
+                .get_ref()
+                .is_some_and(|cause| cause.is::<rustls::Error>())
+            {
+                distrusted(None, &error.to_string());
+            }
+            return;
+        }
+    };
+    let name = stream.get_ref().1.server_name().map(str::to_owned);
+    let to = match host {
+        Some(host) => To::Host(host.to_owned(), true),
+        None => To::Direct(true),
+    };
+    let asked = Box::pin(connection(stream.into(), to, shared)).await;
+    // Some look at the certificate only when they have greeted.
+    if host.is_none() && !asked {
+        distrusted(name.as_deref(), "it hung up");
     }
 }
 
-/// Answers the requests that come on `stream`. What goes wrong on a connection is the client's to tell.
-async fn connection<S: Wire>(mut stream: Begun<S>, to: To, shared: Arc<Shared>) {
+/// Answers the requests that come on `stream`; whether there was any. What goes wrong on a connection is the client's to tell.
+async fn connection<S: Wire>(mut stream: Begun<S>, to: To, shared: Arc<Shared>) -> bool {
+    let asked = AtomicBool::new(false);
     let plain = stream.socket().is_some();
     loop {
         // Bodies in files go past the server, straight into the socket: it is taken out of its hands, and given back.
-        let (sender, mut receiver) = mpsc::channel::<Direct>(1);
+        let (sender, mut receiver) = mpsc::channel::<Straight>(1);
         let service = service_fn(|request: Request<Incoming>| {
+            asked.store(true, Ordering::Relaxed);
             let (to, shared, sender) = (to.clone(), Arc::clone(&shared), sender.clone());
             let lasts = lasts(&request);
             async move {
@@ -176,7 +202,7 @@ async fn connection<S: Wire>(mut stream: Begun<S>, to: To, shared: Arc<Shared>) 
                 match body {
                     Either::Left(body) if plain => {
                         let response = Response::from_parts(parts, body);
-                        let _ = sender.send(Direct { response, lasts }).await;
+                        let _ = sender.send(Straight { response, lasts }).await;
                         pending().await
                     }
                     body => Ok::<_, Infallible>(Response::from_parts(parts, body)),
@@ -189,23 +215,24 @@ async fn connection<S: Wire>(mut stream: Begun<S>, to: To, shared: Arc<Shared>) 
             .header_read_timeout(IDLE)
             .serve_connection(TokioIo::new(stream), service)
             .with_upgrades();
-        let direct = select! {
-            _ = &mut connection => return,
-            direct = receiver.recv() => direct,
+        let straight = select! {
+            _ = &mut connection => break,
+            straight = receiver.recv() => straight,
         };
-        let (Some(direct), Some(parts)) = (direct, connection.into_parts()) else {
-            return;
+        let (Some(straight), Some(parts)) = (straight, connection.into_parts()) else {
+            break;
         };
         stream = parts.io.into_inner();
         stream.put_back(parts.read_buf);
-        let lasts = direct.lasts;
+        let lasts = straight.lasts;
         let Some(socket) = stream.socket() else {
-            return;
+            break;
         };
-        if direct.send(socket).await.is_err() || !lasts {
-            return;
+        if straight.send(socket).await.is_err() || !lasts {
+            break;
         }
     }
+    asked.into_inner()
 }
 
 /// Whether the client wants to ask more on the same connection. Source: RFC 9112, section 9.3.
@@ -218,6 +245,23 @@ fn lasts(request: &Request<Incoming>) -> bool {
         .flat_map(|value| value.split(','));
     request.version() == Version::HTTP_11
         && !options.any(|option| option.trim().eq_ignore_ascii_case("close"))
+}
+
+/// Serves a client that takes us for the server.
+async fn direct(mut stream: Begun<TcpStream>, shared: Arc<Shared>) {
+    // Who says nothing asks for nothing.
+    let Ok(Ok(Some(byte))) = timeout(PATIENCE, stream.first_byte()).await else {
+        return;
+    };
+    if byte == TLS_HANDSHAKE {
+        encrypted(stream, None, shared).await;
+    } else if byte.is_ascii_uppercase() {
+        connection(stream, To::Direct(false), shared).await;
+    } else {
+        shared
+            .refusals
+            .tell("a connection to a server", "it speaks neither HTTP nor TLS");
+    }
 }
 
 async fn request_of(request: Request<Incoming>, to: &To, shared: Arc<Shared>) -> Response<Body> {

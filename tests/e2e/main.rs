@@ -4,8 +4,10 @@
 //! and down at the end unless they ran before. Where none can be had, the tests are skipped loudly; with `CI=true`
 //! in the environment they fail.
 
+mod attacks;
 mod bad_input;
 mod bench;
+mod capture;
 mod contexts;
 mod drop_in;
 mod equal;
@@ -45,6 +47,8 @@ const GROUPS: &[(&str, &[Test])] = &[
     ("fetches", fetches::TESTS),
     ("steps", steps::TESTS),
     ("replay", replay::TESTS),
+    ("replay", attacks::TESTS),
+    ("replay", capture::TESTS),
     ("contexts", contexts::TESTS),
     ("drop_in", drop_in::TESTS),
     ("hostile", hostile::TESTS),
