@@ -37,7 +37,7 @@ use super::{
     answer::Answer,
     certificate::Authority,
     refusals::Refusals,
-    stored::{Direct, Stored},
+    stored::{Stored, Straight},
     url::{Url, is_local},
 };
 
@@ -186,14 +186,13 @@ async fn encrypted<S: Wire>(stream: Begun<S>, host: Option<&str>, shared: Arc<Sh
     }
 }
 
-/// Answers the requests that come on `stream`; whether anything was asked for. What goes wrong on a connection is the client's
-/// to tell.
+/// Answers the requests that come on `stream`; whether there was any. What goes wrong on a connection is the client's to tell.
 async fn connection<S: Wire>(mut stream: Begun<S>, to: To, shared: Arc<Shared>) -> bool {
-    let plain = stream.socket().is_some();
     let asked = AtomicBool::new(false);
+    let plain = stream.socket().is_some();
     loop {
         // Bodies in files go past the server, straight into the socket: it is taken out of its hands, and given back.
-        let (sender, mut receiver) = mpsc::channel::<Direct>(1);
+        let (sender, mut receiver) = mpsc::channel::<Straight>(1);
         let service = service_fn(|request: Request<Incoming>| {
             asked.store(true, Ordering::Relaxed);
             let (to, shared, sender) = (to.clone(), Arc::clone(&shared), sender.clone());
@@ -203,7 +202,7 @@ async fn connection<S: Wire>(mut stream: Begun<S>, to: To, shared: Arc<Shared>) 
                 match body {
                     Either::Left(body) if plain => {
                         let response = Response::from_parts(parts, body);
-                        let _ = sender.send(Direct { response, lasts }).await;
+                        let _ = sender.send(Straight { response, lasts }).await;
                         pending().await
                     }
                     body => Ok::<_, Infallible>(Response::from_parts(parts, body)),
@@ -216,24 +215,36 @@ async fn connection<S: Wire>(mut stream: Begun<S>, to: To, shared: Arc<Shared>) 
             .header_read_timeout(IDLE)
             .serve_connection(TokioIo::new(stream), service)
             .with_upgrades();
-        let direct = select! {
+        let straight = select! {
             _ = &mut connection => break,
-            direct = receiver.recv() => direct,
+            straight = receiver.recv() => straight,
         };
-        let (Some(direct), Some(parts)) = (direct, connection.into_parts()) else {
+        let (Some(straight), Some(parts)) = (straight, connection.into_parts()) else {
             break;
         };
         stream = parts.io.into_inner();
         stream.put_back(parts.read_buf);
-        let lasts = direct.lasts;
+        let lasts = straight.lasts;
         let Some(socket) = stream.socket() else {
             break;
         };
-        if direct.send(socket).await.is_err() || !lasts {
+        if straight.send(socket).await.is_err() || !lasts {
             break;
         }
     }
     asked.into_inner()
+}
+
+/// Whether the client wants to ask more on the same connection. Source: RFC 9112, section 9.3.
+fn lasts(request: &Request<Incoming>) -> bool {
+    let mut options = request
+        .headers()
+        .get_all(header::CONNECTION)
+        .into_iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','));
+    request.version() == Version::HTTP_11
+        && !options.any(|option| option.trim().eq_ignore_ascii_case("close"))
 }
 
 /// Serves a client that takes us for the server.
@@ -251,18 +262,6 @@ async fn direct(mut stream: Begun<TcpStream>, shared: Arc<Shared>) {
             .refusals
             .tell("a connection to a server", "it speaks neither HTTP nor TLS");
     }
-}
-
-/// Whether the client wants to ask more on the same connection. Source: RFC 9112, section 9.3.
-fn lasts(request: &Request<Incoming>) -> bool {
-    let mut options = request
-        .headers()
-        .get_all(header::CONNECTION)
-        .into_iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','));
-    request.version() == Version::HTTP_11
-        && !options.any(|option| option.trim().eq_ignore_ascii_case("close"))
 }
 
 async fn request_of(request: Request<Incoming>, to: &To, shared: Arc<Shared>) -> Response<Body> {

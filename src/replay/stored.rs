@@ -130,14 +130,14 @@ impl Body for Stored {
 
 /// A response whose body goes from its file into the socket.
 #[derive(Debug)]
-pub struct Direct {
+pub struct Straight {
     /// The response; it has its `content-length`.
     pub response: Response<Stored>,
     /// Whether the connection is used for further requests.
     pub lasts: bool,
 }
 
-impl Direct {
+impl Straight {
     /// Sends it.
     ///
     /// # Errors
@@ -206,7 +206,7 @@ mod tests {
         let mut response = Response::new(stored);
         let name = HeaderValue::from_static("\"a\"");
         response.headers_mut().insert(header::ETAG, name);
-        let sending = async move { Direct { response, lasts }.send(&mut socket).await };
+        let sending = async move { Straight { response, lasts }.send(&mut socket).await };
         let mut got = Vec::new();
         let (done, read) = tokio::join!(sending, client.read_to_end(&mut got));
         read.unwrap();
