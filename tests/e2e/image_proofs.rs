@@ -450,7 +450,7 @@ fn attestation_manifests(case: &Case, format: Format) -> Result<()> {
     let (plain, wanted) = (rule(""), rule("signed = \"attestations\"\n"));
     let build = |image: &Pushed| case.build(&dockerfile(image))?.run();
     // Nothing is signed; another key has signed; the image itself is.
-    case.policy(&[wanted.clone()])?;
+    case.policy(std::slice::from_ref(&wanted))?;
     build(&image)?.refused(
         "FROM",
         &[

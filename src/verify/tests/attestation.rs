@@ -1,6 +1,7 @@
 //! An index of two images with BuildKit's attestations, signed with a test key; and what differs from it in one thing. What cosign makes of it is tested end
 //! to end.
 
+use base64ct::Encoding as _;
 use p256::ecdsa::{SigningKey, signature::Signer as _};
 use serde_json::{Value, json};
 
@@ -141,7 +142,7 @@ fn check(world: &World) -> Result<String, String> {
         }, "optional": null });
         let payload = bytes(&payload);
         let signature: p256::ecdsa::Signature = secret.sign(&payload);
-        let signature = base64ct::Encoding::encode_string(signature.to_der().as_bytes());
+        let signature = base64ct::Base64::encode_string(signature.to_der().as_bytes());
         let signature = (repository.is_some()).then(|| {
             Proof::Cosign(crate::verify::cosign::Signature {
                 payload,
