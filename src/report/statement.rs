@@ -75,6 +75,7 @@ fn ground(passed: &Passed) -> Value {
             "proof": kind,
             "evidence": evidence.to_string(),
         }),
+        By::Keys { fingerprints } => json!({ "rule": rule, "keys": fingerprints }),
         By::Acceptance { reason, until } => {
             json!({ "rule": rule, "accepted": reason, "until": until.to_string() })
         }
