@@ -19,6 +19,7 @@ const MAX_REASON: usize = 1000;
 
 /// How a rule for files says that the step's own check counts.
 const INLINE: &str = "checked-inline";
+
 /// What a fetch must show.
 #[derive(Clone, Debug)]
 pub(super) enum Demand {
