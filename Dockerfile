@@ -15,11 +15,14 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target <<EOF
 set -eu
 cargo build --release --locked --bin verified-dockerfile
-cp target/release/verified-dockerfile /verified-dockerfile
+mkdir -p /image/src
+cp target/release/verified-dockerfile /image/verified-dockerfile
 EOF
 
 FROM scratch
 LABEL moby.buildkit.frontend.network.none="true" \
       moby.buildkit.frontend.caps="moby.buildkit.frontend.inputs,moby.buildkit.frontend.subrequests,moby.buildkit.frontend.contexts,moby.buildkit.frontend.gitquerystring"
-COPY --from=build /verified-dockerfile /verified-dockerfile
+COPY --from=build /image/ /
+# docker run --rm --volume "$PWD:/src" registry.example.com/org/verified-dockerfile check
+WORKDIR /src
 ENTRYPOINT ["/verified-dockerfile"]

@@ -38,7 +38,8 @@ In a build, put this line on top of the Dockerfile:
 or leave the file as it is:
   docker buildx build --build-arg BUILDKIT_SYNTAX=REGISTRY/org/verified-dockerfile .
 
-Environment: VERIFIED_DOCKERFILE_POLICY is --policy, VERIFIED_DOCKERFILE_CONFIG is --config; NO_COLOR, COLUMNS.
+Environment: VERIFIED_DOCKERFILE_POLICY is --policy, VERIFIED_DOCKERFILE_CONFIG is --config, VERIFIED_DOCKERFILE_FRONTEND is --frontend
+of lock and record; NO_COLOR, COLUMNS.
 
 Exit codes: 0 clean, 1 findings, 2 could not run.";
 
@@ -64,9 +65,9 @@ pub enum Command {
     Check(CheckArgs),
     /// List every fetch: line, what, pin, rule, proof.
     Explain(ExplainArgs),
-    /// Fix what is not in the lock, with the proof of it; renew what is.
+    /// Fix what is not in the lock, with the proof of it; renew what is; record RUN steps that download.
     Lock(super::lock::LockArgs),
-    /// Propose a policy: find out how each publisher signs.
+    /// Propose a policy: find out how each publisher signs, and what RUN steps check themselves.
     Init(super::init::InitArgs),
     /// Verify one image, file, URL or git reference against the policy.
     Verify(super::verify::VerifyArgs),
@@ -97,7 +98,7 @@ pub struct BuildArgs {
     /// Set a build argument, or take it from the environment: KEY[=VALUE].
     #[arg(long = "build-arg", value_name = "KEY[=VALUE]")]
     pub build_args: Vec<String>,
-    /// The stage to build.
+    /// The stage to build; else the last one (check, lock and init: every one that could be built).
     #[arg(long)]
     pub target: Option<String>,
     /// The platforms to build for, comma-separated.
@@ -161,9 +162,9 @@ pub struct CheckArgs {
     pub paths: Vec<PathBuf>,
     #[command(flatten)]
     pub build: BuildArgs,
-    /// Output format.
-    #[arg(long, value_enum, default_value_t = CheckFormat::Text)]
-    pub format: CheckFormat,
+    /// Output format; else excerpts, or a list if there are many findings in several Dockerfiles.
+    #[arg(long, value_enum)]
+    pub format: Option<CheckFormat>,
     /// Show notes too: what cannot be told. JSON and SARIF always have them.
     #[arg(long)]
     pub notes: bool,
@@ -332,6 +333,8 @@ pub enum Format {
 pub enum CheckFormat {
     /// For people: excerpts of the files.
     Text,
+    /// For people: a line for each finding.
+    List,
     /// An array of findings.
     Json,
     /// SARIF 2.1.0, for code scanning.

@@ -1,11 +1,16 @@
 //! `check`: every fetch of every Dockerfile against policy and lock, and what its RUN steps would download or weaken.
 
+use std::collections::BTreeSet;
+
 use super::{
     CannotRun, Clean,
     args::{CheckArgs, CheckFormat},
     print, project,
 };
-use crate::report::{Finding, Kind, Level, github, json, sarif};
+use crate::report::{Finding, Kind, Level, github, json, list, sarif};
+
+/// How many findings in several Dockerfiles are shown with excerpts.
+const MAX_EXCERPTS: usize = 50;
 
 pub(super) fn run(args: &CheckArgs, colour: bool) -> Result<Clean, CannotRun> {
     if let Some(code) = &args.explain {
@@ -13,33 +18,57 @@ pub(super) fn run(args: &CheckArgs, colour: bool) -> Result<Clean, CannotRun> {
     }
     let mut all: Vec<Finding> = Vec::new();
     let paths = project::dockerfiles(&args.paths)?;
-    let (mut fetches, mut files) = (0_usize, 0_usize);
-    for path in paths {
-        let project = project::Project::open(&path, &args.build)?;
-        let mut checked = project.check()?;
-        files = files.saturating_add(1);
-        fetches = checked
-            .outcome
-            .iter()
-            .flat_map(|outcome| &outcome.platforms)
-            .fold(fetches, |sum, built| {
-                sum.saturating_add(built.fetches.len())
-            });
+    let many = |count: usize| paths.len() > 1 && count > MAX_EXCERPTS;
+    let (mut fetches, mut seen) = (0_usize, 0_usize);
+    let (mut excerpts, mut lines) = (String::new(), String::new());
+    for path in &paths {
+        let project = project::Project::open(path, &args.build)?;
+        let mut checked = project.check_all()?;
+        fetches = fetches.saturating_add(count(&checked));
         checked.findings.extend(project.steps(&checked));
-        if args.format == CheckFormat::Text {
-            print(project.render(&shown(&checked.findings, args.notes), colour))?;
+        let shown = shown(&checked.findings, args.notes);
+        seen = seen.saturating_add(shown.len());
+        match args.format {
+            Some(CheckFormat::Text) => print(project.render(&shown, colour))?,
+            Some(CheckFormat::List) => print(project.list(&shown, colour))?,
+            // Which of both is known in the end.
+            None => {
+                lines.push_str(&project.list(&shown, colour));
+                if many(seen) {
+                    excerpts = String::new();
+                } else {
+                    excerpts.push_str(&project.render(&shown, colour));
+                }
+            }
+            Some(CheckFormat::Json | CheckFormat::Sarif | CheckFormat::Github) => {}
         }
         all.extend(checked.findings);
     }
     let failed = |error: serde_json::Error| CannotRun::new("the findings", error);
     match args.format {
-        CheckFormat::Json => print(format!("{}\n", json::render(&all).map_err(failed)?))?,
-        CheckFormat::Sarif => {
+        Some(CheckFormat::Json) => print(format!("{}\n", json::render(&all).map_err(failed)?))?,
+        Some(CheckFormat::Sarif) => {
             let log = serde_json::to_string_pretty(&sarif::value(&all)).map_err(failed)?;
             print(format!("{log}\n"))?;
         }
-        CheckFormat::Github => print(github::render(&shown(&all, args.notes)))?,
-        CheckFormat::Text => print(summary(files, fetches, &all))?,
+        Some(CheckFormat::Github) => print(github::render(&shown(&all, args.notes)))?,
+        Some(CheckFormat::Text) => print(summary(paths.len(), fetches, &all))?,
+        Some(CheckFormat::List) => {
+            print(summary(paths.len(), fetches, &all))?;
+            print(list::frequent(&all))?;
+        }
+        None if many(seen) => {
+            print(lines)?;
+            print(summary(paths.len(), fetches, &all))?;
+            print(list::frequent(&all))?;
+            print(
+                "`check FILE` shows excerpts and what to do, `check --explain CODE` the page of a code; `init` proposes a policy\n",
+            )?;
+        }
+        None => {
+            print(excerpts)?;
+            print(summary(paths.len(), fetches, &all))?;
+        }
     }
     Ok(
         if all.iter().any(|finding| finding.kind.level() < Level::Note) {
@@ -48,6 +77,23 @@ pub(super) fn run(args: &CheckArgs, colour: bool) -> Result<Clean, CannotRun> {
             Clean::Yes
         },
     )
+}
+
+/// How many things are fetched, each place for each platform once, whichever targets reach it.
+fn count(checked: &project::Checked) -> usize {
+    let platforms = checked
+        .outcome
+        .iter()
+        .flat_map(|outcome| &outcome.platforms);
+    let fetches = platforms.flat_map(|built| {
+        let platform = built.platform.to_string();
+        let places = built.plan.fetches.iter();
+        places.map(move |fetch| {
+            let place = (fetch.place.span.start, fetch.place.span.end);
+            (platform.clone(), place, fetch.expanded.as_str())
+        })
+    });
+    fetches.collect::<BTreeSet<_>>().len()
 }
 
 /// Without notes, unless they are asked for.

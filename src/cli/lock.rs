@@ -2,6 +2,7 @@
 
 mod changes;
 mod report;
+mod steps;
 mod work;
 
 use std::{path::PathBuf, sync::Arc};
@@ -26,13 +27,14 @@ pub struct LockArgs {
     pub paths: Vec<PathBuf>,
     #[command(flatten)]
     pub build: BuildArgs,
-    /// Lock for these stages, too, comma-separated.
+    /// Lock for these stages only, comma-separated; without and without --target, for all.
     #[arg(long, value_delimiter = ',', value_name = "STAGE")]
     pub targets: Vec<String>,
     /// Lock with this set of build arguments, too: KEY=VALUE,.. May be given several times.
     #[arg(long = "with", value_name = "KEY=VALUE,..")]
     pub sets: Vec<String>,
-    /// Renew what is in the lock: all, or what the pattern covers (an image, a URL, REMOTE#REF).
+    /// Renew what is in the lock: all, or what the pattern covers (an image, a URL, REMOTE#REF). Steps that loaded such a URL are
+    /// recorded anew.
     #[arg(long, value_name = "GLOB", num_args = 0..=1, require_equals = true, default_missing_value = "**")]
     pub update: Option<String>,
     /// Take a renewed thing although it was signed by another key before: the new key's name, or `nobody`.
@@ -47,6 +49,18 @@ pub struct LockArgs {
     /// Write nothing; show what would change.
     #[arg(long)]
     pub dry_run: bool,
+    /// Which RUN steps to record, by docker buildx and this frontend's image: they run once, with the network.
+    #[arg(long, value_enum, default_value_t = steps::When::Auto, value_name = "WHEN")]
+    pub record: steps::When,
+    /// This frontend's image, to record; else the one that the Dockerfile names.
+    #[arg(long, value_name = "IMAGE", env = "VERIFIED_DOCKERFILE_FRONTEND")]
+    pub frontend: Option<String>,
+    /// The folder that keeps what steps download, by digest; a build gets it with `--build-context verified-store=FOLDER`.
+    #[arg(long, value_name = "FOLDER", default_value = "verified-store")]
+    pub store: PathBuf,
+    /// The build context of what is recorded; else each Dockerfile's folder.
+    #[arg(long, value_name = "FOLDER")]
+    pub context: Option<PathBuf>,
     /// How many requests run at the same time.
     #[arg(long, default_value_t = live::JOBS, value_name = "NUMBER")]
     pub jobs: usize,
@@ -84,14 +98,19 @@ pub(super) fn run(args: &LockArgs) -> Result<Clean, CannotRun> {
     for (project, result) in projects.iter().zip(done) {
         results.push((project, result?));
     }
-    match args.format {
-        Format::Json => print(report::json(&results)?)?,
-        Format::Text => {
-            for (project, result) in &results {
-                print(report::text(project, result, args.dry_run))?;
-                complain(&project.render(&result.findings, false));
-            }
+    for (project, result) in &mut results {
+        if args.format == Format::Text {
+            print(report::text(project, result, args.dry_run))?;
         }
+        // One after the other: each is a build.
+        steps::record(project, args, result)?;
+        if args.format == Format::Text {
+            print(report::recorded(result))?;
+            complain(&project.render(&result.findings, false));
+        }
+    }
+    if args.format == Format::Json {
+        print(report::json(&results)?)?;
     }
     let clean = results.iter().all(|(_, result)| result.findings.is_empty());
     Ok(if clean { Clean::Yes } else { Clean::No })

@@ -16,7 +16,7 @@ use crate::{
     lock::{Evidence, Lock},
     pipeline::{self, Build, Outcome},
     policy::{Layer, LocalFolder, Policy},
-    report::{Finding, steps, text},
+    report::{Finding, list, steps, text},
     resolve::Offline,
 };
 
@@ -48,7 +48,7 @@ pub struct Checked {
 }
 
 /// The Dockerfiles that `paths` name: files as they are, of folders every file below that is called `Dockerfile`,
-/// `Containerfile`, `Dockerfile.*` or `*.Dockerfile` (also in lower case), sorted.
+/// `Containerfile`, `Dockerfile.*` or `*.Dockerfile` (also in lower case), `Dockerfile-*` or `Dockerfile_*`, sorted.
 ///
 /// # Errors
 /// A path that is not there or cannot be listed.
@@ -100,6 +100,16 @@ fn walk(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), Can
 
 fn is_dockerfile(name: &str) -> bool {
     const SIDE: [&str; 3] = ["lock", "evidence", "dockerignore"];
+    // `Dockerfile-windows`, `Dockerfile_test`; but `dockerfile-lint` is a program, and `Dockerfile_parser.py` is none of it.
+    let rest = ["Dockerfile", "Containerfile"]
+        .iter()
+        .find_map(|start| name.strip_prefix(start));
+    if let Some(rest) = rest.filter(|rest| rest.starts_with(['-', '_'])) {
+        return rest
+            .split('.')
+            .skip(1)
+            .all(|part| part.starts_with(|first: char| first.is_ascii_digit()));
+    }
     let lower = name.to_ascii_lowercase();
     match lower.split_once('.') {
         None => matches!(lower.as_str(), "dockerfile" | "containerfile"),
@@ -201,6 +211,15 @@ impl Project {
         findings
             .chunk_by(|one, next| one.file == next.file)
             .filter_map(|about| Some(text::render(about, self.source_of(about.first()?), colour)))
+            .collect()
+    }
+
+    /// The same, a line each.
+    #[must_use]
+    pub fn list(&self, findings: &[Finding], colour: bool) -> String {
+        findings
+            .chunk_by(|one, next| one.file == next.file)
+            .filter_map(|about| Some(list::render(about, self.source_of(about.first()?), colour)))
             .collect()
     }
 
@@ -312,6 +331,21 @@ impl Project {
     /// # Errors
     /// An option that cannot be read.
     pub fn check(&self) -> Result<Checked, CannotRun> {
+        self.walk(|build| Ok(vec![build.target.map(str::to_owned)]))
+    }
+
+    /// The same for all that can be built, unless a target was named.
+    ///
+    /// # Errors
+    /// An option that cannot be read.
+    pub fn check_all(&self) -> Result<Checked, CannotRun> {
+        self.walk(pipeline::targets)
+    }
+
+    fn walk(
+        &self,
+        targets: impl Fn(&Build<'_>) -> Result<Vec<Option<String>>, Finding>,
+    ) -> Result<Checked, CannotRun> {
         let refused = |finding: Finding| Checked {
             outcome: None,
             findings: vec![finding],
@@ -320,13 +354,35 @@ impl Project {
             Ok(inputs) => inputs,
             Err(finding) => return Ok(refused(finding)),
         };
-        match runtime()?.block_on(pipeline::run(&self.build(&inputs), &Offline)) {
-            Ok(outcome) => Ok(Checked {
-                findings: outcome.findings.clone(),
-                outcome: Some(outcome),
-            }),
-            Err(error) => Ok(refused(pipeline::unreadable(&self.name, &error))),
+        let build = self.build(&inputs);
+        let targets = match targets(&build) {
+            Ok(targets) => targets,
+            Err(finding) => return Ok(refused(finding)),
+        };
+        let (mut all, mut findings) = (None, Vec::new());
+        let runtime = runtime()?;
+        for target in &targets {
+            let build = Build {
+                target: target.as_deref(),
+                ..build
+            };
+            match runtime.block_on(pipeline::run(&build, &Offline)) {
+                Ok(outcome) => {
+                    findings.extend(outcome.findings);
+                    let platforms = outcome.platforms;
+                    all.get_or_insert_with(Vec::new).extend(platforms);
+                }
+                Err(error) => findings.push(pipeline::unreadable(&self.name, &error)),
+            }
         }
+        let mut seen = BTreeSet::new();
+        findings.retain(|finding: &Finding| seen.insert(finding.clone()));
+        findings.sort_by_key(|finding| finding.place.as_ref().map(|place| place.first_line));
+        let outcome = all.map(|platforms| Outcome {
+            platforms,
+            findings: findings.clone(),
+        });
+        Ok(Checked { outcome, findings })
     }
 }
 
@@ -466,6 +522,9 @@ mod tests {
             "Dockerfile.dev",
             "app.Dockerfile",
             "web.dockerfile",
+            "Dockerfile-windows",
+            "Dockerfile_test",
+            "Containerfile-3.12",
         ] {
             assert!(is_dockerfile(name), "{name}");
         }
@@ -473,6 +532,9 @@ mod tests {
             "Dockerfile.lock",
             "Dockerfile.dev.evidence",
             "Dockerfile.dockerignore",
+            "Dockerfile-windows.lock",
+            "Dockerfile_parser.py",
+            "dockerfile-lint",
             "MyDockerfile",
             "x.toml",
         ] {

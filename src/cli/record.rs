@@ -41,6 +41,12 @@ pub struct RecordArgs {
 }
 
 pub(super) fn run(args: &RecordArgs) -> Result<Clean, CannotRun> {
+    print(record(args)?)?;
+    Ok(Clean::Yes)
+}
+
+/// Does it, and gives what there is to tell.
+pub(super) fn record(args: &RecordArgs) -> Result<String, CannotRun> {
     let failed = |path: &Path, error: io::Error| CannotRun::new(path.display(), error);
     fs::create_dir_all(&args.store).map_err(|error| failed(&args.store, error))?;
     let store = args
@@ -83,8 +89,7 @@ pub(super) fn run(args: &RecordArgs) -> Result<Clean, CannotRun> {
     if text != old {
         write_atomic(&path, text.as_bytes()).map_err(|error| failed(&path, error))?;
     }
-    print(summary(&collected, &args.store, &path))?;
-    Ok(Clean::Yes)
+    Ok(summary(&collected, &args.store, &path))
 }
 
 /// A folder that goes when it is dropped.
@@ -143,6 +148,10 @@ fn words(args: &RecordArgs, store: &Path, out: &Path) -> Vec<OsString> {
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty());
     let context = args.context.as_deref().or(beside).unwrap_or(Path::new("."));
+    if args.all {
+        // BuildKit would give what it has of the last time.
+        words.push("--no-cache".into());
+    }
     words.push(context.into());
     words
 }

@@ -72,6 +72,12 @@ pub fn collect(file: &Dockerfile, options: &Options, configs: &Configs) -> Resul
     builder.add_steps()?;
     builder.check_circles()?;
     let reachable = builder.resolve(target)?;
+    let reached = builder.states.list.iter().zip(&reachable);
+    builder.plan.stages = reached
+        .filter(|(_, reached)| **reached)
+        .filter_map(|(state, _)| Some(state.stage?.name.clone().into_owned()))
+        .filter(|name| !name.is_empty())
+        .collect();
     builder.dispatch_all(&reachable)?;
     builder.finish(target)
 }

@@ -66,6 +66,8 @@ pub struct Configs {
 pub struct Plan {
     /// The name of the stage that is built, lower-cased; empty for an unnamed last stage.
     pub target: String,
+    /// The names of the stages that it reaches, itself among them, lower-cased.
+    pub stages: BTreeSet<String>,
     /// Every remote fetch that the target reaches, one per place, in the order of BuildKit's stages.
     pub fetches: Vec<Fetch>,
     /// Every RUN in the file and in reached triggers, also of stages that the target doesn't reach.

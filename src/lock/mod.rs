@@ -175,6 +175,11 @@ impl Lock {
         self.runs.insert(recording.step.clone(), recording)
     }
 
+    /// Takes out what a step was given.
+    pub fn remove_run(&mut self, step: &Digest) {
+        self.runs.remove(step);
+    }
+
     /// What `reference` is fixed to, for `platform` (`linux/amd64`, `linux/arm/v7`) if the lock tells platforms apart.
     /// Without tag and digest, `reference` has the tag `latest`.
     #[must_use]

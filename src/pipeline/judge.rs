@@ -13,8 +13,8 @@ use super::{
 use crate::{
     digest::Digest,
     fetch::{Fetch, GitSource, MountKind, Network, Origin, Plan, Platform, RunStep, Source},
-    lock::Item,
-    policy::{Body, Pin, Policy, Replaced, RunNeeds, Subject, Verdict},
+    lock::{Item, Key, Lock},
+    policy::{Body, Pin, Policy, Replaced, RunNeeds, Subject, Verdict, url},
     reference::ImageReference,
     report::{Finding, Kind},
     resolve::{Resolve, ResolveError},
@@ -99,18 +99,58 @@ impl Judged {
     }
 
     /// What stops the build, if anything.
-    pub(super) fn findings(&self, file: &str, fetch: &Fetch) -> Option<Finding> {
-        let (mut kind, cause, next) = self.refusal()?;
+    pub(super) fn findings(&self, build: &Build<'_>, fetch: &Fetch) -> Option<Finding> {
+        let (mut kind, mut cause, next) = self.refusal()?;
+        if let Some(then) = self.locked(build.lock, fetch) {
+            cause = format!("{cause}\n{then}");
+        }
         if kind == Kind::Unverified && matches!(fetch.source, Source::Context { .. }) {
             kind = Kind::Context;
         }
         Some(Finding {
             kind,
-            file: file.to_owned(),
+            file: build.file.to_owned(),
             place: Some(place(&fetch.place)),
             subject: subject(fetch),
             cause,
             next,
+        })
+    }
+
+    /// Why something is in the lock that is refused now; `None` if it is not from there.
+    fn locked(&self, lock: &Lock, fetch: &Fetch) -> Option<String> {
+        let pin = match self.pin.as_ref()? {
+            (Pin::Digest(digest), PinSource::Lock) => digest.to_string(),
+            (Pin::Commit(commit), PinSource::Lock) => commit.clone(),
+            _ => return None,
+        };
+        let same = |key: &Key| match (key, &fetch.source) {
+            (Key::Image(reference, _), Source::Image { reference: own, .. }) => {
+                *reference == own.clone().with_default_tag()
+            }
+            (Key::Http(url), Source::Http { url: own, .. }) => {
+                url::http(own).is_ok_and(|own| own == *url)
+            }
+            (Key::Git(remote, reference), Source::Git(git)) => {
+                *reference == git.reference && url::git(&git.remote).is_ok_and(|own| own == *remote)
+            }
+            _ => false,
+        };
+        let (_, entry) = lock
+            .entries()
+            .find(|(key, entry)| entry.pin == pin && same(key))?;
+        let names: Vec<String> = entry
+            .verified_by
+            .iter()
+            .map(|name| format!("`{name}`"))
+            .collect();
+        Some(if names.is_empty() {
+            format!("the lock has it as {pin}, which was accepted without a signature then")
+        } else {
+            format!(
+                "the lock has it as {pin}, which was signed by {} then",
+                names.join(" and ")
+            )
         })
     }
 }

@@ -13,6 +13,7 @@ mod meant;
 mod prove;
 #[cfg(test)]
 mod prove_tests;
+mod targets;
 #[cfg(test)]
 mod tests;
 
@@ -23,6 +24,7 @@ use jiff::Timestamp;
 
 pub use edits::without_syntax;
 pub use judge::{Judged, PinSource, body, command_text, git_at, http, image, refusal, run_refusal};
+pub use targets::targets;
 
 use crate::{
     digest::Digest,
@@ -85,6 +87,20 @@ pub struct Build<'a> {
     pub now: Timestamp,
 }
 
+impl Build<'_> {
+    /// The same for [`fetch::collect`].
+    #[must_use]
+    pub fn options(&self, platform: &Platform) -> fetch::Options {
+        fetch::Options {
+            target: self.target.map(str::to_owned),
+            platform: platform.clone(),
+            build_platform: self.build_platform.clone(),
+            build_args: self.build_args.clone(),
+            named_contexts: self.contexts.keys().cloned().collect::<BTreeSet<_>>(),
+        }
+    }
+}
+
 /// What came of it.
 #[derive(Clone, Debug)]
 pub struct Outcome {
@@ -142,7 +158,7 @@ pub async fn run<R: Resolve>(build: &Build<'_>, resolver: &R) -> Result<Outcome,
             .fetches
             .iter()
             .zip(&fetches)
-            .filter_map(|(fetch, judged)| Some((fetch, judged.findings(build.file, fetch)?)))
+            .filter_map(|(fetch, judged)| Some((fetch, judged.findings(build, fetch)?)))
             .collect();
         meant::tell(build.dockerfile, &mut refused);
         findings.extend(refused.into_iter().map(|(_, finding)| finding));
@@ -207,13 +223,7 @@ async fn collect<R: Resolve>(
     platform: &Platform,
     memory: &mut Memory,
 ) -> Result<(Plan, Vec<Finding>), Unreadable> {
-    let options = fetch::Options {
-        target: build.target.map(str::to_owned),
-        platform: platform.clone(),
-        build_platform: build.build_platform.clone(),
-        build_args: build.build_args.clone(),
-        named_contexts: build.contexts.keys().cloned().collect::<BTreeSet<_>>(),
-    };
+    let options = build.options(platform);
     let mut configs = Configs::default();
     for _ in 0..MAX_ROUNDS {
         let plan = fetch::collect(build.dockerfile, &options, &configs)?;

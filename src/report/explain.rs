@@ -52,6 +52,7 @@ pub(super) fn row<G: Serialize>(
         "instruction": instruction(fetch.origin),
         "reference": fetch.expanded,
         "source": what(&fetch.source),
+        "loaded": fetch.loaded,
         "pin": judged.pin.as_ref().map(|(pin, _)| pinned(pin)),
         "pinned_by": judged.pin.as_ref().map(|(_, by)| by),
         "verdict": verdict(judged),

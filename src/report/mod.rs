@@ -7,6 +7,7 @@ mod codes;
 pub mod explain;
 pub mod github;
 pub mod json;
+pub mod list;
 pub mod sarif;
 pub mod statement;
 pub mod steps;

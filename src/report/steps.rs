@@ -141,12 +141,12 @@ impl About<'_> {
         self.reading.fetches.iter().map(|fetch| {
             let next = match fetch.what {
                 What::Url(_) => {
-                    "fetch it by ADD, which is pinned and verified like any other fetch, record it (`verified-dockerfile record`), or allow the step its network by a run rule"
+                    "fetch it by ADD, which is pinned and verified like any other fetch, record it (`verified-dockerfile lock`), or allow the step its network by a run rule"
                 }
                 What::Git { .. } => {
-                    "fetch it by ADD, which is pinned to a commit, record it (`verified-dockerfile record`), or allow the step its network by a run rule"
+                    "fetch it by ADD, which is pinned to a commit, record it (`verified-dockerfile lock`), or allow the step its network by a run rule"
                 }
-                _ => "take it from an image that has it, record it (`verified-dockerfile record`), or allow the step its network by a run rule",
+                _ => "take it from an image that has it, record it (`verified-dockerfile lock`), or allow the step its network by a run rule",
             };
             self.finding(
                 Kind::Download,

@@ -61,7 +61,7 @@ pub fn render(findings: &[Finding], source: &[u8], colour: bool) -> String {
 }
 
 /// Findings that say the same about places of one step belong together. They stand beside each other or nearly so.
-fn groups<'f>(findings: &'f [Finding], text: &str) -> Vec<Vec<&'f Finding>> {
+pub(super) fn groups<'f>(findings: &'f [Finding], text: &str) -> Vec<Vec<&'f Finding>> {
     let mut groups: Vec<Vec<&Finding>> = Vec::new();
     for finding in findings {
         let same = groups.iter_mut().rev().take(8).find(|group| {
@@ -81,10 +81,10 @@ fn groups<'f>(findings: &'f [Finding], text: &str) -> Vec<Vec<&'f Finding>> {
     groups
 }
 
-/// Whether both are about one RUN: no other one begins between them.
-fn one_step(first: &Finding, second: &Finding, text: &str) -> bool {
-    let of_steps = matches!(
-        first.kind,
+/// Whether it is about what a RUN step does.
+pub(super) fn of_steps(kind: Kind) -> bool {
+    matches!(
+        kind,
         Kind::Download
             | Kind::Unclear
             | Kind::Tls
@@ -93,13 +93,17 @@ fn one_step(first: &Finding, second: &Finding, text: &str) -> bool {
             | Kind::Secret
             | Kind::WeakHash
             | Kind::Plain
-    );
+    )
+}
+
+/// Whether both are about one RUN: no other one begins between them.
+fn one_step(first: &Finding, second: &Finding, text: &str) -> bool {
     let start = |finding: &Finding| finding.place.as_ref()?.span.map(|(start, _)| start);
     let (Some(one), Some(other)) = (start(first), start(second)) else {
         return false;
     };
     let between = text.get(one.min(other)..one.max(other)).unwrap_or_default();
-    of_steps
+    of_steps(first.kind)
         && !between.lines().skip(1).any(|line| {
             let line = line.trim_start();
             let word = line.split_whitespace().next().unwrap_or_default();

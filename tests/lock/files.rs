@@ -145,7 +145,13 @@ fn signed_files_are_locked_with_their_proofs() {
     case.write("verified.toml", other);
     let output = case.run(&["lock", "--check"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(told(&output).contains("app.tar.gz"), "{}", told(&output));
+    for part in [
+        "app.tar.gz",
+        "none of the keys",
+        "which was signed by `list` then",
+    ] {
+        assert!(told(&output).contains(part), "{part}: {}", told(&output));
+    }
     assert_eq!(case.read("Dockerfile.lock"), lock);
 }
 
@@ -247,6 +253,159 @@ fn a_policy_is_proposed_and_nothing_accepted() {
     let again = case.run(&["init", "--output", "verified.toml"]);
     assert_eq!(again.status.code(), Some(2));
     assert_eq!(case.read("verified.toml"), proposed);
+}
+
+const STEPS: &[(&str, &str)] = &[
+    ("app.tar.gz", "checksums/app.tar.gz"),
+    ("other.tar.gz", "checksums/other.tar.gz"),
+    ("tool.bin", "openpgp/release.bin"),
+    ("tool.bin.asc", "openpgp/alice.sig.asc"),
+];
+
+#[test]
+fn what_steps_download_and_check_is_proposed() {
+    use verified_dockerfile::{digest::Digest, verify::openpgp};
+    let case = Case::new("init-steps", STEPS);
+    let by = openpgp::issuers(&testdata("openpgp/alice.sig.asc"));
+    let [signer] = by.as_slice() else {
+        panic!("{by:?}");
+    };
+    let good = Digest::sha256(&testdata("checksums/other.tar.gz"));
+    let (good, wrong) = (good.hex(), "1".repeat(64));
+    let (app, other, tool) = (
+        case.url("app.tar.gz"),
+        case.url("other.tar.gz"),
+        case.url("tool.bin"),
+    );
+    case.write(
+        "Dockerfile",
+        format!(
+            "FROM scratch AS other\n\
+             RUN curl -fsSLO {other} && echo '{good}  other.tar.gz' | sha256sum -c -\n\
+             RUN curl -fsSL -o app.tar.gz {app} && echo '{wrong}  app.tar.gz' | sha256sum -c -\n\
+             FROM scratch\n\
+             RUN curl -fsSLO {tool} && curl -fsSLO {tool}.asc && gpg --keyserver hkps://keys.test --recv-keys {signer} \
+             && gpg --verify tool.bin.asc tool.bin\n\
+             RUN apt-get update && apt-get install -y git\n\
+             RUN make\n"
+        ),
+    );
+    let output = case.run(&["init", "--output", "verified.toml"]);
+    assert_eq!(output.status.code(), Some(1), "{}", told(&output));
+    let proposed = case.read("verified.toml");
+    let signer = signer.to_ascii_uppercase();
+    for part in [
+        format!(
+            "# {other} (Dockerfile:2)\n# DECIDE: no signature was found, but a step compares it"
+        ),
+        format!("# reason = \"Dockerfile:2 compares it with sha256:{good}\""),
+        format!("# CAREFUL: a step wants sha256:{wrong}, and now it is sha256:"),
+        format!("# a step wants an OpenPGP signature by {signer}"),
+        format!(
+            "# [keys.tool-bin]\n# fingerprint = \"{signer}\"\n# openpgp = \"keys/tool-bin.asc\"\n"
+        ),
+        "# Dockerfile:5 takes it for the signature of tool.bin\n".to_owned(),
+        "# RUN apt-get update && apt-get install -y git (Dockerfile:6)\n".to_owned(),
+        "# it loads apt: git\n".to_owned(),
+        "# match = \"apt-get update && apt-get install -y git\"\n".to_owned(),
+        "# RUN make (Dockerfile:7)\n# it cannot be told what it loads".to_owned(),
+    ] {
+        assert!(proposed.contains(&part), "{part}\n{proposed}");
+    }
+    // The wrong hash is no reason to accept anything.
+    assert!(
+        !proposed.contains(&format!("compares it with sha256:{wrong}")),
+        "{proposed}"
+    );
+    // As it is, it is a policy, and allows nothing.
+    let document: toml_edit::DocumentMut = proposed.parse().unwrap();
+    assert_eq!(
+        document.iter().map(|(key, _)| key).collect::<Vec<_>>(),
+        ["version"]
+    );
+    assert_eq!(case.run(&["check"]).status.code(), Some(1));
+}
+
+#[test]
+fn without_an_engine_fetches_are_locked_and_steps_are_told() {
+    let case = Case::new("steps", SIGNED);
+    case.write("verified.toml", policy(&case));
+    let step = format!("RUN curl -fsSLO {}\n", case.url("other.tar.gz"));
+    let text = format!("FROM scratch\nADD {} /a\n{step}", case.url("release.bin"));
+    case.write(
+        "Dockerfile",
+        format!("# syntax=docker/dockerfile:1\n{text}"),
+    );
+    fs::create_dir(case.folder.join("empty")).unwrap();
+    let run = |words: &[&str]| {
+        Command::new(env!("CARGO_BIN_EXE_verified-dockerfile"))
+            .args(words)
+            .current_dir(&case.folder)
+            .env_clear()
+            // No docker.
+            .env("PATH", case.folder.join("empty"))
+            .env("SSL_CERT_FILE", case.folder.join("root.pem"))
+            .output()
+            .unwrap()
+    };
+    for (words, why) in [
+        (&["lock"][..], "nobody says which frontend records it"),
+        (
+            &["lock", "--frontend", "registry.test/frontend"],
+            "docker: ",
+        ),
+        (&["lock", "--check"], "the lock has no recording of it"),
+        (&["lock", "--record=always", "--frontend", "x"], "docker: "),
+    ] {
+        let output = run(words);
+        assert_eq!(output.status.code(), Some(1), "{}", told(&output));
+        for part in [why, "error[VD012]", "Dockerfile:4:1", "curl https://"] {
+            assert!(told(&output).contains(part), "{part}: {}", told(&output));
+        }
+        assert!(case.read("Dockerfile.lock").contains("release.bin"));
+        assert!(!case.read("Dockerfile.lock").contains("[[run]]"));
+    }
+    let left = run(&["lock", "--record=never"]);
+    assert!(left.status.success(), "{}", told(&left));
+    assert!(
+        told(&left).contains("1 RUN step downloads and is not recorded"),
+        "{}",
+        told(&left)
+    );
+    let json = run(&["lock", "--format", "json"]);
+    assert_eq!(json.status.code(), Some(1));
+    assert!(
+        serde_json::from_slice::<serde_json::Value>(&json.stdout).is_ok(),
+        "{}",
+        told(&json)
+    );
+}
+
+#[test]
+fn stages_that_the_last_one_does_not_need_are_locked_unless_a_target_is_named() {
+    let case = Case::new("stages", SIGNED);
+    case.write("verified.toml", policy(&case));
+    case.write(
+        "Dockerfile",
+        format!(
+            "FROM scratch AS other\nADD {} /a\nFROM scratch\nADD {} /b\n",
+            case.url("release.bin"),
+            case.url("app.tar.gz")
+        ),
+    );
+    let one = case.run(&["lock", "--target", "other"]);
+    assert!(one.status.success(), "{}", told(&one));
+    assert!(!case.read("Dockerfile.lock").contains("app.tar.gz"));
+    let checked = case.run(&["check"]);
+    let found = told(&checked);
+    assert!(
+        found.contains("2 fetches") && found.contains("app.tar.gz"),
+        "{found}"
+    );
+    assert!(case.run(&["lock"]).status.success());
+    for name in ["app.tar.gz", "release.bin"] {
+        assert!(case.read("Dockerfile.lock").contains(name));
+    }
 }
 
 #[test]

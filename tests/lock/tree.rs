@@ -24,9 +24,10 @@ use serde_json::json;
 
 use crate::proxy::{Asked, Proxy};
 
-/// How many times as long as the requests need it may take.
-const GOAL: f64 = 1.5;
-const MOST: f64 = 2.5;
+/// How many times as long as the requests need it may take: 1.2 to 1.5 on a machine that does other things as well.
+const MOST: f64 = 1.8;
+/// How often it is tried on a machine that does other things as well.
+const RUNS: usize = 8;
 const DELAY: Duration = Duration::from_millis(50);
 /// One of so many requests fails.
 const FAILS: usize = 20;
@@ -336,12 +337,11 @@ fn forty_images_are_locked_in_the_time_that_their_requests_need() {
     case.write_tree();
     case.proxy.take();
 
-    // What else runs on this machine may be in the way: the best of some runs counts, and each must be right. The goal is 1.5, and is
-    // printed; the limit is what only requests that wait for one another without need exceed (one by one it is more than 10).
+    // What else runs on this machine may be in the way: the best of some runs counts, and each must be right.
     let mut best = f64::INFINITY;
-    for _ in 0..4 {
+    for _ in 0..RUNS {
         best = best.min(case.measured());
-        if best <= GOAL {
+        if best <= MOST {
             break;
         }
     }

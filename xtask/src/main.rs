@@ -9,6 +9,7 @@ mod bench_steps;
 mod bench_web;
 mod conformance;
 mod conformance_sigstore;
+mod corpus;
 mod demo_command;
 mod engine_command;
 mod fuzz;
@@ -51,6 +52,14 @@ enum Task {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
+    /// Check a tree of Dockerfiles, and compare what is found with recorded outcomes of BuildKit
+    Corpus {
+        /// The program; else target/release/verified-dockerfile, built before
+        #[arg(long)]
+        binary: Option<PathBuf>,
+        /// Outcome file (ndjson), beside which the Dockerfiles are
+        file: PathBuf,
+    },
     /// Run the verify cases of a checkout of sigstore-conformance
     ConformanceSigstore {
         /// The program; else target/debug/verified-dockerfile, built before
@@ -77,6 +86,9 @@ fn main() -> ExitCode {
         Task::Demo { suite } => demo_command::run(suite),
         Task::Bench(subject) => bench_command::run(subject),
         Task::Conformance { files } => Ok(conformance::run(&files)),
+        Task::Corpus { binary, file } => {
+            corpus::run(&binary.unwrap_or(corpus::built(&workspace())), &file)
+        }
         Task::ConformanceSigstore { binary, suite } => {
             let built = workspace().join("target/debug/verified-dockerfile");
             conformance_sigstore::run(&binary.unwrap_or(built), &suite).map_err(Into::into)

@@ -3,13 +3,14 @@
 use futures_util::future;
 use jiff::Timestamp;
 
+use super::steps::Known;
 use crate::{
     digest::Digest,
     fetch::{GitSource, Source},
     policy::Pin,
     resolve::{Resolve as _, live::Live},
     verify::{
-        self, Artifact, Failure, Key, Proof, TrustedKey,
+        self, Artifact, Failure, Key, Proof, TrustedKey, openpgp,
         sigstore::{self, By, Claim, Identity, Matcher, Roots},
     },
 };
@@ -59,6 +60,8 @@ pub(super) struct How {
     pub notes: Vec<String>,
     /// For a file: the members of the rule that say where the keyless signature is.
     pub at: String,
+    /// The hash in a step to which the file is compared, and which it has.
+    pub compared: Option<String>,
 }
 
 impl How {
@@ -68,7 +71,13 @@ impl How {
     }
 }
 
-pub(super) async fn how(live: &Live, source: &Source, pin: &Pin, now: Timestamp) -> How {
+pub(super) async fn how(
+    live: &Live,
+    source: &Source,
+    pin: &Pin,
+    known: &Known,
+    now: Timestamp,
+) -> How {
     match (source, pin) {
         (Source::Image { reference, .. }, Pin::Digest(digest)) => {
             let mut how = How::default();
@@ -89,9 +98,47 @@ pub(super) async fn how(live: &Live, source: &Source, pin: &Pin, now: Timestamp)
             }
             how
         }
-        (Source::Http { url, .. }, Pin::Digest(digest)) => file(live, url, digest, now).await,
+        (Source::Http { url, .. }, Pin::Digest(digest)) => {
+            let mut how = file(live, url, digest, known, now).await;
+            compared(live, url, known, &mut how).await;
+            how
+        }
         (Source::Git(source), Pin::Commit(commit)) => git(live, source, commit).await,
         _ => How::default(),
+    }
+}
+
+/// What became of the hashes to which steps compare the file.
+async fn compared(live: &Live, url: &str, known: &Known, how: &mut How) {
+    if known.hashes.is_empty() {
+        return;
+    }
+    let Ok(file) = live.download(url).await else {
+        return;
+    };
+    let own = [
+        ("sha256", &file.sha256),
+        ("sha384", &file.sha384),
+        ("sha512", &file.sha512),
+    ];
+    let strong: Vec<&(String, String)> = known
+        .hashes
+        .iter()
+        .filter(|(algorithm, _)| own.iter().any(|(name, _)| name == algorithm))
+        .collect();
+    let fits = strong.iter().find(|(algorithm, digits)| {
+        let of = own.iter().find(|(name, _)| name == algorithm);
+        of.is_some_and(|(_, digest)| digest.hex() == digits)
+    });
+    match (fits, strong.first()) {
+        (Some((algorithm, digits)), _) => how.compared = Some(format!("{algorithm}:{digits}")),
+        (None, Some((algorithm, digits))) => how.notes.push(format!(
+            "CAREFUL: a step wants {algorithm}:{digits}, and now it is {}",
+            file.sha256
+        )),
+        (None, None) => how
+            .notes
+            .push("a step compares it with a hash that does not hold (MD5, SHA-1)".to_owned()),
     }
 }
 
@@ -131,7 +178,9 @@ enum Signer {
 fn signer(artifact: &Artifact<'_>, proof: &Proof, now: Timestamp) -> Signer {
     let keyed = |kind: &str, member: &str| Signer::Keyed(kind.to_owned(), member.to_owned());
     match proof {
-        Proof::OpenPgp(_) => return keyed("OpenPGP", "openpgp = \"keys/NAME.asc\""),
+        Proof::OpenPgp(bytes) => {
+            return keyed(&openpgp_by(bytes), "openpgp = \"keys/NAME.asc\"");
+        }
         Proof::Minisign(_) => return keyed("minisign", "minisign = \"keys/NAME.pub\""),
         Proof::Signify(_) => return keyed("signify", "signify = \"keys/NAME.pub\""),
         Proof::Ssh(_) => return keyed("SSH", "ssh = \"keys/NAME.pub\""),
@@ -185,13 +234,23 @@ fn signer(artifact: &Artifact<'_>, proof: &Proof, now: Timestamp) -> Signer {
     Signer::Broken(why)
 }
 
+/// `OpenPGP, as it says by FINGERPRINT`.
+fn openpgp_by(bytes: &[u8]) -> String {
+    let issuers = openpgp::issuers(bytes);
+    match issuers.is_empty() {
+        true => "OpenPGP".to_owned(),
+        false => format!("OpenPGP, as it says by {}", issuers.join(" and ")),
+    }
+}
+
 fn contains(bytes: &[u8], part: &[u8]) -> bool {
     memchr::memmem::find(bytes, part).is_some()
 }
 
 /// A file's signature beside it, a signed list, or at least a list.
-async fn file(live: &Live, url: &str, digest: &Digest, now: Timestamp) -> How {
+async fn file(live: &Live, url: &str, digest: &Digest, known: &Known, now: Timestamp) -> How {
     let mut how = How::default();
+    how.notes.extend(known.notes.iter().cloned());
     let path = url.split(['?', '#']).next().unwrap_or(url);
     let Some((folder, name)) = path.rsplit_once('/') else {
         return how;

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
-use super::{Thing, find::How};
+use super::{Thing, find::How, steps::Rest};
 use crate::{fetch::Source, policy::url};
 
 /// How long a proposed acceptance lasts, in days.
@@ -14,10 +14,15 @@ const HEAD: &str = "\
 # Proposed by `verified-dockerfile init`. Read it before you use it:
 # - a rule below is for a signature that holds, by whoever made it. That this is the publisher is for you to check.
 # - what begins with DECIDE is refused as long as it is a comment.
+# - RUN steps have no network: `verified-dockerfile lock` records what they download, and the rules for files judge that.
 version = 1
 ";
 
-pub(super) fn policy(looked: &[(String, Thing, How)], now: Timestamp) -> String {
+pub(super) fn policy<'a>(
+    looked: &[(String, Thing, How)],
+    rest: impl Iterator<Item = &'a Rest>,
+    now: Timestamp,
+) -> String {
     let mut out = HEAD.to_owned();
     let (mut names, mut keys, mut rules) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for (name, thing, how) in looked {
@@ -39,6 +44,18 @@ pub(super) fn policy(looked: &[(String, Thing, How)], now: Timestamp) -> String 
         ));
         for note in &how.notes {
             out.push_str(&commented(&plain(note)));
+        }
+        let fingerprints: Vec<&str> = thing
+            .known
+            .fingerprints
+            .iter()
+            .map(String::as_str)
+            .collect();
+        if !fingerprints.is_empty() {
+            out.push_str(&commented(&format!(
+                "a step wants an OpenPGP signature by {}",
+                plain(&fingerprints.join(" or "))
+            )));
         }
         if let Some((identity, issuer)) = &how.keyless {
             let key = (identity.clone(), issuer.clone());
@@ -67,15 +84,26 @@ pub(super) fn policy(looked: &[(String, Thing, How)], now: Timestamp) -> String 
             }
             continue;
         }
-        out.push_str(if how.keyed.is_empty() {
-            "# DECIDE: no signature was found. Ask the publisher for one, or accept the bare digest for some time:\n"
-        } else {
-            "# DECIDE: it is signed by a key that only its publisher can name. Get the key from there, compare its fingerprint, and:\n"
+        out.push_str(match (how.keyed.is_empty(), &how.compared) {
+            (true, None) => {
+                "# DECIDE: no signature was found. Ask the publisher for one, or accept the bare digest for some time:\n"
+            }
+            (true, Some(_)) => {
+                "# DECIDE: no signature was found, but a step compares it with a hash that stands in the Dockerfile, and it has that. If whoever wrote\n# that hash can be relied on, accept it:\n"
+            }
+            (false, _) => {
+                "# DECIDE: it is signed by a key that only its publisher can name. Get the key from there, compare its fingerprint, and:\n"
+            }
         });
         let label = label(&pattern);
         for (kind, members) in &how.keyed {
             // The first line, and for Notary v2 the second, are the key's.
             let mut key = String::new();
+            if kind.starts_with("OpenPGP")
+                && let [one] = fingerprints.as_slice()
+            {
+                key = format!("fingerprint = {}\n", quoted(&plain(one)));
+            }
             let mut at = String::new();
             for line in members.replace("NAME", &label).lines() {
                 let of_rule = ["signature", "checksums", "signed"]
@@ -92,17 +120,65 @@ pub(super) fn policy(looked: &[(String, Thing, How)], now: Timestamp) -> String 
             )));
         }
         if how.keyed.is_empty() {
-            let until = now
-                .to_zoned(TimeZone::UTC)
-                .date()
-                .saturating_add(jiff::Span::new().days(DAYS));
+            let until = until(now);
+            let reason = match &how.compared {
+                Some(hash) => format!("{} compares it with {hash}", thing.places.join(", ")),
+                None => String::new(),
+            };
             out.push_str(&commented(&format!(
-                "[[{table}]]\nmatch = {}\naccept = \"digest\"\nreason = \"\"\nuntil = {until}",
-                quoted(&pattern)
+                "[[{table}]]\nmatch = {}\naccept = \"digest\"\nreason = {}\nuntil = {until}",
+                quoted(&pattern),
+                quoted(&plain(&reason))
             )));
         }
     }
+    for step in rest {
+        out.push_str(&of_step(step, until(now)));
+    }
     out
+}
+
+/// What is to be decided about a step of which something cannot be asked for.
+fn of_step(step: &Rest, until: Date) -> String {
+    let places: Vec<&str> = step.places.iter().map(String::as_str).collect();
+    let command = crate::shell::redacted(&step.command).0;
+    let mut out = format!(
+        "\n# RUN {} ({})\n",
+        plain(&command),
+        plain(&places.join(", "))
+    );
+    for load in &step.loads {
+        out.push_str(&commented(&format!("it loads {}", plain(load))));
+    }
+    for why in &step.unclear {
+        out.push_str(&commented(&format!(
+            "it cannot be told what it loads: {}",
+            plain(why)
+        )));
+    }
+    // With `*` it would cover other commands, too; with a secret in it, it would be told.
+    let exact = command == step.command && !command.contains('*');
+    if step.loads.is_empty() {
+        out.push_str("# If it loads nothing, there is nothing to do. Else `verified-dockerfile lock --record=always` records it.\n");
+        return out;
+    }
+    out.push_str("# DECIDE: let it be recorded, and accept the addresses that the lock shows then; its packages are not verified by their own signatures:\n");
+    out.push_str(&commented(&format!(
+        "[[http]]\nmatch = \"https://HOST/**\"\naccept = \"digest\"\nreason = \"\"\nuntil = {until}"
+    )));
+    if exact {
+        out.push_str("# or give it the network, unverified:\n");
+        out.push_str(&commented(&format!(
+            "[[run]]\nmatch = {}\nnetwork = \"allow\"\nreason = \"\"\nuntil = {until}",
+            quoted(&step.command)
+        )));
+    }
+    out
+}
+
+fn until(now: Timestamp) -> Date {
+    let today = now.to_zoned(TimeZone::UTC).date();
+    today.saturating_add(jiff::Span::new().days(DAYS))
 }
 
 /// The table of the rule, and what it covers: the repository, the file, the remote.
@@ -165,6 +241,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::cli::init::steps::Known;
     use crate::{
         digest::Digest,
         fetch::Platform,
@@ -186,6 +263,7 @@ mod tests {
                 source,
                 pin,
                 places,
+                known: Known::default(),
             },
             how,
         )
@@ -232,7 +310,13 @@ mod tests {
                 },
             ),
         ];
-        let text = policy(&looked, Timestamp::UNIX_EPOCH);
+        let step = Rest {
+            places: ["Dockerfile:9".to_owned()].into(),
+            command: "apt-get install x\n[[run]]".to_owned(),
+            loads: vec!["apt: x\n[[image]]".to_owned()],
+            unclear: vec!["why".to_owned()],
+        };
+        let text = policy(&looked, [&step].into_iter(), Timestamp::UNIX_EPOCH);
         let layer =
             Layer::parse(text.as_bytes(), "x", &BTreeMap::<String, Vec<u8>>::new()).unwrap();
         let document: toml_edit::DocumentMut = text.parse().unwrap();
@@ -240,7 +324,7 @@ mod tests {
         assert_eq!(rules.len(), 2, "{text}");
         assert_eq!(document["keys"].as_table().unwrap().len(), 1, "{text}");
         assert!(
-            text.matches("# DECIDE").count() == 2 && !layer.locked,
+            text.matches("# DECIDE").count() == 3 && !layer.locked,
             "{text}"
         );
         assert!(text.contains("# until = 1970-04-01"), "{text}");

@@ -23,11 +23,27 @@ pub(super) fn text(project: &Project, result: &Locked, with_diff: bool) -> Strin
         let is = |change: &&Change| change.old.is_some() == old && change.new.is_some() == new;
         result.changes.iter().filter(is).count()
     };
-    let steps = match result.steps {
+    let mut steps = match result.refused_steps {
         0 => String::new(),
         1 => "; 1 RUN step is refused, see `check`".to_owned(),
         steps => format!("; {steps} RUN steps are refused, see `check`"),
     };
+    steps.push_str(&match result.steps.missing.len() {
+        0 => String::new(),
+        1 => "; 1 RUN step downloads and is not recorded".to_owned(),
+        steps => format!("; {steps} RUN steps download and are not recorded"),
+    });
+    steps.push_str(&match result.steps.unclear {
+        0 => String::new(),
+        1 => "; of 1 RUN step cannot be told whether it downloads (--record=always)".to_owned(),
+        steps => {
+            format!("; of {steps} RUN steps cannot be told whether they download (--record=always)")
+        }
+    });
+    if result.pruned_steps > 0 {
+        let pruned = result.pruned_steps;
+        steps.push_str(&format!("; {pruned} recordings taken out"));
+    }
     let mut out = format!(
         "{}.lock: {} {}{}{}{}{}{steps}\n",
         project.name,
@@ -51,6 +67,12 @@ pub(super) fn text(project: &Project, result: &Locked, with_diff: bool) -> Strin
         out.push_str(&diff::unified(&name, old, lock.as_bytes(), false));
     }
     out
+}
+
+/// What was recorded, for people.
+pub(super) fn recorded(result: &Locked) -> String {
+    let lines = result.steps.recorded.iter();
+    lines.map(|line| format!("  {line}\n")).collect()
 }
 
 fn line(change: &Change, now: Timestamp) -> String {
@@ -116,6 +138,7 @@ pub(super) fn json(results: &[(&Project, Locked)]) -> Result<String, CannotRun> 
                 "file": project.name,
                 "fetches": result.fetches,
                 "changes": result.changes.iter().map(change).collect::<Vec<_>>(),
+                "recorded": result.steps.recorded,
                 "findings": findings_json::value(&result.findings),
             })
         })

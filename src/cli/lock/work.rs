@@ -10,6 +10,7 @@ use futures_util::future;
 use super::{
     LockArgs,
     changes::{Change, Changes, Made},
+    steps::Steps,
 };
 use crate::{
     cli::{
@@ -23,7 +24,8 @@ use crate::{
     policy::{By, Pin, Subject, Verdict, Wanted, glob::Glob, url},
     report::{Finding, Kind},
     resolve::{Resolve as _, live::Live},
-    verify::attestation::Signed,
+    shell::Budget,
+    verify::{Proof, attestation::Signed},
 };
 
 /// What became of one Dockerfile.
@@ -35,7 +37,11 @@ pub(super) struct Locked {
     /// How many things it fetches.
     pub fetches: usize,
     /// How many steps no rule allows: that is not the lock's matter.
-    pub steps: usize,
+    pub refused_steps: usize,
+    /// Those that download.
+    pub steps: Steps,
+    /// How many recordings were taken out.
+    pub pruned_steps: usize,
     /// The texts of lock and evidence; `None` where nothing changed.
     pub lock: Option<String>,
     evidence: Option<Written>,
@@ -53,7 +59,9 @@ impl Locked {
             changes: Vec::new(),
             findings: vec![finding],
             fetches: 0,
-            steps: 0,
+            refused_steps: 0,
+            steps: Steps::default(),
+            pruned_steps: 0,
             lock: None,
             evidence: None,
         }
@@ -111,19 +119,21 @@ pub(super) async fn lock(
         }
     }
     let sets = argument_sets(args, &inputs)?;
-    let targets: Vec<Option<&str>> = if args.targets.is_empty() {
-        vec![args.build.target.as_deref()]
+    let targets = if args.targets.is_empty() {
+        match pipeline::targets(&project.build(&inputs)) {
+            Ok(targets) => targets,
+            Err(finding) => return Ok(Locked::refused(finding)),
+        }
     } else {
-        let own = args.build.target.as_deref();
-        let more = args.targets.iter().map(|name| Some(name.as_str()));
-        own.map(Some).into_iter().chain(more).collect()
+        let own = args.build.target.iter().chain(&args.targets);
+        own.cloned().map(Some).collect()
     };
     let mut builds = Vec::new();
     for build_args in &sets {
         for target in &targets {
             for platform in &inputs.platforms {
                 builds.push(Build {
-                    target: *target,
+                    target: target.as_deref(),
                     build_args,
                     platforms: std::slice::from_ref(platform),
                     // What is missing is what this is for.
@@ -143,7 +153,8 @@ pub(super) async fn lock(
     let mut changes = Changes::new(&old, live, &args.accept_signer, &project.name);
     let mut findings = BTreeSet::new();
     let mut fetched = BTreeSet::new();
-    for outcome in outcomes {
+    let (mut steps, mut budget) = (Steps::default(), Budget::default());
+    for (build, outcome) in builds.iter().zip(outcomes) {
         let outcome = match outcome {
             Ok(outcome) => outcome,
             Err(error) => {
@@ -152,6 +163,14 @@ pub(super) async fn lock(
             }
         };
         findings.extend(outcome.findings);
+        let variant = (build.target.map(str::to_owned), build.build_args.clone());
+        steps.add(
+            &project.name,
+            &variant,
+            &outcome.platforms,
+            &old,
+            &mut budget,
+        );
         for built in &outcome.platforms {
             for (fetch, judged) in built.plan.fetches.iter().zip(&built.fetches) {
                 let Some(key) = key(fetch, judged, &inputs) else {
@@ -165,7 +184,7 @@ pub(super) async fn lock(
             }
         }
     }
-    let (steps, mut findings): (Vec<Finding>, Vec<Finding>) = findings
+    let (refused, mut findings): (Vec<Finding>, Vec<Finding>) = findings
         .into_iter()
         .partition(|finding| finding.kind == Kind::Run);
     // A Dockerfile of which something is not known is not known to do without anything.
@@ -176,12 +195,19 @@ pub(super) async fn lock(
     findings.extend(std::mem::take(&mut made.findings));
     findings.sort_by_key(|finding| finding.place.as_ref().map(|place| place.first_line));
     let prune = args.prune && findings.is_empty();
+    let pruned_steps = if prune {
+        steps.prune(&mut made.lock)
+    } else {
+        0
+    };
     let (lock, evidence) = texts(project, &old, &made, &inputs.evidence, prune);
     Ok(Locked {
         changes: made.changes,
         findings,
         fetches: fetched.len(),
-        steps: steps.len(),
+        refused_steps: refused.len(),
+        steps,
+        pruned_steps,
         lock,
         evidence,
     })
@@ -195,13 +221,7 @@ async fn ahead(build: &Build<'_>, live: &Live) {
     let [platform] = build.platforms else {
         return;
     };
-    let options = fetch::Options {
-        target: build.target.map(str::to_owned),
-        platform: platform.clone(),
-        build_platform: build.build_platform.clone(),
-        build_args: build.build_args.clone(),
-        named_contexts: build.contexts.keys().cloned().collect(),
-    };
+    let options = build.options(platform);
     // What bases bring is not known yet.
     let configs = fetch::Configs {
         assumed: Some(fetch::ImageConfig::default()),

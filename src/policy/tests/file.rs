@@ -10,7 +10,7 @@ fn the_examples_of_the_documentation_are_read_and_hold() {
         .skip(1)
         .map(|part| part.split("```").next().unwrap())
         .collect();
-    assert_eq!(examples.len(), 2);
+    assert_eq!(examples.len(), 3);
     let layers: Vec<_> = examples
         .iter()
         .map(|text| Layer::parse(text.as_bytes(), "docs/policy.md", &files()).unwrap())

@@ -268,6 +268,8 @@ impl Transport {
                         .and_then(|text| text.parse().ok());
                     asked.map_or(backoff, Duration::from_secs)
                 }
+                // A connection that is gone says nothing about how busy the host is.
+                Err(failure) if failure.again && attempt == 1 => Duration::ZERO,
                 Err(failure) if failure.again => backoff,
                 _ => return result.map_err(|failure| failure.cause),
             };
@@ -295,16 +297,24 @@ impl Transport {
         let probing = probe.as_deref().map(held);
         let ways = self.ways(url, request.of);
         // Known by now: nobody waits any longer.
-        let _probing = probing.filter(|_| ways.len() > 1);
+        let mut probing = probing.filter(|_| ways.len() > 1);
         let mut first: Option<Failure> = None;
         for &channel in ways {
-            match self.attempt(url, channel, authorization, request) {
-                // A TLS server's answer to plain HTTP: then the first failure is the interesting one.
-                Ok(response)
-                    if channel == Channel::Plain && response.status == 400 && first.is_some() =>
-                {
-                    break;
-                }
+            let last = channel == Channel::Plain && first.is_some();
+            if last {
+                // All that is left: the others need not wait for the answer. It is forgotten if it was not this, either.
+                held(&self.channels).insert(url.authority.clone(), channel);
+                probing = None;
+            }
+            let result = self.attempt(url, channel, authorization, request);
+            // A TLS server's answer to plain HTTP.
+            let of_tls = |response: &Response| last && response.status == 400;
+            if last && result.as_ref().map_or(true, of_tls) {
+                held(&self.channels).remove(&url.authority);
+            }
+            match result {
+                // Then the first failure is the interesting one.
+                Ok(response) if of_tls(&response) => break,
                 Ok(response) => {
                     if url.scheme != Scheme::Http {
                         held(&self.channels).insert(url.authority.clone(), channel);
@@ -321,6 +331,7 @@ impl Transport {
                 }
             }
         }
+        drop(probing);
         let host = url.authority.clone();
         Err(first.unwrap_or(Failure {
             cause: Cause::Connect {

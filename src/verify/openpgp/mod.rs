@@ -265,6 +265,20 @@ pub(super) fn verify_bytes(
     }
 }
 
+/// Who made the signatures in `proof`, by their own word: fingerprints or key ids. Nothing is checked.
+#[must_use]
+pub fn issuers(proof: &[u8]) -> Vec<String> {
+    let Ok(Message::Detached(signatures) | Message::Signed { signatures, .. }) = parse(proof)
+    else {
+        return Vec::new();
+    };
+    signatures
+        .iter()
+        .flatten()
+        .map(signature::DataSignature::issuer)
+        .collect()
+}
+
 fn parse(proof: &[u8]) -> Result<Message, Failure> {
     let too_long = |limit| Failure::Form {
         what: "OpenPGP signature",

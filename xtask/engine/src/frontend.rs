@@ -80,17 +80,20 @@ pub fn build_package(folder: &Path, package: &str, profile: Profile) -> Result<P
     Ok(target_folder.join(target).join(name).join(package))
 }
 
-/// The image with `binary` as its only file, and the organisation's `policy` (`policy.toml`) where there is one.
+/// The image with `binary` as its only file, a folder for the user's own files, and the organisation's `policy` (`policy.toml`) where there is one.
 ///
 /// # Errors
 /// If the binary cannot be read.
 pub fn image(binary: &Path, policy: Option<&[u8]>) -> Result<Image> {
-    let layer = Tar::new().file(BINARY, 0o755, &fs::read(binary)?);
+    let layer = Tar::new()
+        .file(BINARY, 0o755, &fs::read(binary)?)
+        .folder("src");
     let image = Image::new()
         .platform(&format!("linux/{}", architecture()))
         .compressed()
         .layer(&layer)
         .with("Entrypoint", json!([format!("/{BINARY}")]))
+        .with("WorkingDir", json!("/src"))
         .with(
             "Labels",
             json!({
