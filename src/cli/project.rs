@@ -45,6 +45,8 @@ pub struct Checked {
     pub outcome: Option<Outcome>,
     /// Everything that stops a build.
     pub findings: Vec<Finding>,
+    /// What is fixed; empty if it could not be read.
+    pub lock: Lock,
 }
 
 /// The Dockerfiles that `paths` name: files as they are, of folders every file below that is called `Dockerfile`,
@@ -315,6 +317,7 @@ impl Project {
         let refused = |finding: Finding| Checked {
             outcome: None,
             findings: vec![finding],
+            lock: Lock::default(),
         };
         let inputs = match self.inputs()? {
             Ok(inputs) => inputs,
@@ -324,6 +327,7 @@ impl Project {
             Ok(outcome) => Ok(Checked {
                 findings: outcome.findings.clone(),
                 outcome: Some(outcome),
+                lock: inputs.lock,
             }),
             Err(error) => Ok(refused(pipeline::unreadable(&self.name, &error))),
         }

@@ -18,7 +18,7 @@ use super::{
     answer::{Answer, Player, Recorder},
     certificate::Authority,
     environment::{self, Variables},
-    record::{MAX_BYTES, Recording},
+    record::{self, MAX_BYTES, Recording},
     refusals::Refusals,
     serve::{self, Kind, Shared},
     store::{REPLAY, STEPS},
@@ -156,13 +156,9 @@ async fn within(
     })
 }
 
-/// What a reader takes for the command: the text of a shell, or all words.
 fn text(command: &[OsString]) -> String {
     let words: Vec<_> = command.iter().map(|word| word.to_string_lossy()).collect();
-    match words.as_slice() {
-        [_, option, text] if option.starts_with('-') && option.ends_with('c') => text.to_string(),
-        words => words.join(" "),
-    }
+    record::command(&words)
 }
 
 pub(super) fn read(path: &Path) -> io::Result<Recording> {

@@ -8,6 +8,7 @@ pub mod explain;
 pub mod github;
 pub mod json;
 pub mod sarif;
+pub mod served;
 pub mod steps;
 pub mod text;
 

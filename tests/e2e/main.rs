@@ -14,6 +14,7 @@ mod graph;
 mod hostile;
 mod image_proofs;
 mod instance;
+mod packages;
 mod places;
 mod proofs;
 mod replay;
@@ -45,6 +46,7 @@ const GROUPS: &[(&str, &[Test])] = &[
     ("fetches", fetches::TESTS),
     ("steps", steps::TESTS),
     ("replay", replay::TESTS),
+    ("packages", packages::TESTS),
     ("contexts", contexts::TESTS),
     ("drop_in", drop_in::TESTS),
     ("hostile", hostile::TESTS),
@@ -100,6 +102,14 @@ fn main() -> ExitCode {
         }
     }
     let conclusion = libtest_mimic::run(&arguments, trials);
+    for bench in BENCHES
+        .iter()
+        .filter_map(|bench| bench.get()?.as_ref().ok())
+    {
+        if let Err(error) = bench.end() {
+            eprintln!("{}, without network: {error}", bench.engine.name);
+        }
+    }
     let started = BENCHES.iter().any(|bench| bench.get().is_some());
     for suite in Suite::ALL
         .into_iter()
