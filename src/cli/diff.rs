@@ -30,7 +30,11 @@ pub(super) fn run(args: &DiffArgs, colour: bool) -> Result<Clean, CannotRun> {
         differs |= !shown.is_empty();
         // In front, where tools that apply a diff take it for a comment.
         let mut notes: Vec<String> = Vec::new();
-        for built in checked.outcome.iter().flat_map(|outcome| &outcome.platforms) {
+        for built in checked
+            .outcome
+            .iter()
+            .flat_map(|outcome| &outcome.platforms)
+        {
             notes.extend(served::lines(&project.name, &built.plan, &checked.lock));
         }
         notes.dedup();

@@ -65,9 +65,7 @@ pub(super) fn run(args: &RecordArgs) -> Result<Clean, CannotRun> {
     let fresh = Fresh::new(&store).map_err(|error| failed(&store, error))?;
     let which = if args.all { "all" } else { "missing" };
     let mut build = args.build.clone();
-    build
-        .build_args
-        .push(format!("VERIFIED_RECORD={which}"));
+    build.build_args.push(format!("VERIFIED_RECORD={which}"));
     build
         .contexts
         .push(format!("verified-store={}", store.display()));

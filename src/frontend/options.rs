@@ -195,7 +195,10 @@ impl Options {
                 Some(value) => value,
             };
             if wanted != Wanted::Image {
-                return Err(error(name, "two results are wanted of one build".to_owned()));
+                return Err(error(
+                    name,
+                    "two results are wanted of one build".to_owned(),
+                ));
             }
             wanted = match (name, value) {
                 ("VERIFIED_RECORD", "missing") => Wanted::Recordings(Record::Missing),
@@ -211,7 +214,8 @@ impl Options {
                 (_, reference) => match ImageReference::parse(reference) {
                     Ok(store) if store.digest().is_some() => Wanted::Text(store),
                     Ok(_) => {
-                        let cause = format!("{reference} has no digest; name it as IMAGE@sha256:...");
+                        let cause =
+                            format!("{reference} has no digest; name it as IMAGE@sha256:...");
                         return Err(error(name, cause));
                     }
                     Err(cause) => return Err(error(name, cause.to_string())),

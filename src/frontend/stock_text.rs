@@ -51,7 +51,14 @@ impl Steps<'_> {
                 };
                 let place = self.place(&definition, &step.id, built);
                 let launcher = self
-                    .replayed(recording, &store, expected, &mut graph, place, &mut findings)
+                    .replayed(
+                        recording,
+                        &store,
+                        expected,
+                        &mut graph,
+                        place,
+                        &mut findings,
+                    )
                     .await?;
                 let to = format!("{STEPS}/{}", step.key.hex());
                 let attached = launcher.attached.into_iter();
@@ -133,7 +140,10 @@ impl Steps<'_> {
                     findings.push(self.finding(
                         Some(Place::lines(line, line)),
                         Kind::Unsupported,
-                        format!("this step cannot be served by stock BuildKit: {}", error.cause),
+                        format!(
+                            "this step cannot be served by stock BuildKit: {}",
+                            error.cause
+                        ),
                         "change the step so, or build it through this frontend".to_owned(),
                     ));
                 }
@@ -142,12 +152,15 @@ impl Steps<'_> {
         texts.dedup();
         let [text] = texts.as_slice() else {
             if findings.is_empty() {
-                findings.push(self.finding(
-                    None,
-                    Kind::Unsupported,
-                    "each platform has recordings of its own, and so needs a text of its own".to_owned(),
-                    "rewrite one platform at a time (--platform)".to_owned(),
-                ));
+                findings.push(
+                    self.finding(
+                        None,
+                        Kind::Unsupported,
+                        "each platform has recordings of its own, and so needs a text of its own"
+                            .to_owned(),
+                        "rewrite one platform at a time (--platform)".to_owned(),
+                    ),
+                );
             }
             return Ok(Err(findings));
         };

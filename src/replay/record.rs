@@ -225,9 +225,7 @@ fn headers(found: &BTreeMap<String, String>, known: &[&str]) -> Result<(), Strin
 pub fn command<T: AsRef<str>>(argv: &[T]) -> String {
     let words: Vec<&str> = argv.iter().map(AsRef::as_ref).collect();
     match words.as_slice() {
-        [_, option, text] if option.starts_with('-') && option.ends_with('c') => {
-            (*text).to_owned()
-        }
+        [_, option, text] if option.starts_with('-') && option.ends_with('c') => (*text).to_owned(),
         words => words.join(" "),
     }
 }

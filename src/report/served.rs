@@ -20,9 +20,8 @@ pub fn lines(file: &str, plan: &Plan, lock: &Lock) -> Vec<String> {
     let mut seen = BTreeSet::new();
     for step in plan.runs.iter().filter(|step| step.reachable) {
         let text = shown(&command(&step.argv));
-        let of_it = |recording: &&Recording| {
-            recording.command == text && !recording.exchanges.is_empty()
-        };
+        let of_it =
+            |recording: &&Recording| recording.command == text && !recording.exchanges.is_empty();
         for recording in lock.runs().filter(of_it) {
             let line = line(file, step.place.lines.0, recording);
             if seen.insert(line.clone()) {
@@ -72,8 +71,14 @@ mod tests {
             exchange("http://a.test/3", b"other"),
         ];
         let before = line("Dockerfile", 3, &recording);
-        assert!(before.starts_with("Dockerfile:3: RUN curl curl"), "{before}");
-        assert!(before.contains(" ...: served from 2 recorded files, 8 bytes, "), "{before}");
+        assert!(
+            before.starts_with("Dockerfile:3: RUN curl curl"),
+            "{before}"
+        );
+        assert!(
+            before.contains(" ...: served from 2 recorded files, 8 bytes, "),
+            "{before}"
+        );
         recording.exchanges.pop();
         assert_ne!(line("Dockerfile", 3, &recording), before);
     }

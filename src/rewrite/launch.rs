@@ -58,8 +58,14 @@ fn edit(dockerfile: &Dockerfile<'_>, step: &Served) -> Result<Edit, CannotWrite>
     let run = dockerfile
         .instructions()
         .find(|node| node.kind() == Keyword::Run && starts(node, step.line))
-        .ok_or_else(|| cannot("a trigger of its base brings this command in; write it as a RUN of its own"))?;
-    if step.argv.first().is_some_and(|word| word.starts_with(SCRIPTS)) {
+        .ok_or_else(|| {
+            cannot("a trigger of its base brings this command in; write it as a RUN of its own")
+        })?;
+    if step
+        .argv
+        .first()
+        .is_some_and(|word| word.starts_with(SCRIPTS))
+    {
         return Err(cannot(
             "a heredoc that begins with #! has no other form; give the script to its interpreter in the RUN",
         ));
@@ -68,7 +74,9 @@ fn edit(dockerfile: &Dockerfile<'_>, step: &Served) -> Result<Edit, CannotWrite>
     let words = serde_json::to_string(&words).map_err(|_| cannot("it has no exec form"))?;
     let mount = format!("--mount={}", step.mount);
     if words.len().saturating_add(mount.len()) > MAX_LINE {
-        return Err(cannot("as one line it is longer than BuildKit reads; divide it"));
+        return Err(cannot(
+            "as one line it is longer than BuildKit reads; divide it",
+        ));
     }
     let keyword = run.keyword_span().end;
     let flags = run.flags().map(|flag| flag.span.end).max();
@@ -145,10 +153,18 @@ mod tests {
     #[test]
     fn what_has_no_exec_form_is_refused_with_its_line() {
         for (text, step, cause) in [
-            ("FROM a\nRUN <<E\n#!/bin/x\nE\n", served(2, &["/dev/pipes/E"]), "#!"),
+            (
+                "FROM a\nRUN <<E\n#!/bin/x\nE\n",
+                served(2, &["/dev/pipes/E"]),
+                "#!",
+            ),
             ("FROM a\nCOPY b c\n", served(2, &["x"]), "trigger"),
             ("FROM a\nRUN x\n", served(3, &["x"]), "trigger"),
-            ("FROM a\nRUN x\n", served(2, &[&"y".repeat(70_000)]), "longer"),
+            (
+                "FROM a\nRUN x\n",
+                served(2, &[&"y".repeat(70_000)]),
+                "longer",
+            ),
         ] {
             let error = with_launchers(text.as_bytes(), std::slice::from_ref(&step)).unwrap_err();
             assert!(error.cause.contains(cause), "{error}");

@@ -307,7 +307,8 @@ impl Case<'_> {
         })
     }
 
-    fn path(&self, name: &str) -> String {
+    /// The path of a repository of this case.
+    pub fn path(&self, name: &str) -> String {
         format!("{}/{}/{name}", self.bench.run, self.name.replace('_', "-"))
     }
 

@@ -21,6 +21,7 @@ mod replay;
 mod signatures;
 mod steps;
 mod stock;
+mod stores;
 mod web;
 
 use std::{
@@ -46,6 +47,7 @@ const GROUPS: &[(&str, &[Test])] = &[
     ("fetches", fetches::TESTS),
     ("steps", steps::TESTS),
     ("replay", replay::TESTS),
+    ("stores", stores::TESTS),
     ("packages", packages::TESTS),
     ("contexts", contexts::TESTS),
     ("drop_in", drop_in::TESTS),

@@ -17,6 +17,7 @@ use crate::{
 pub const TESTS: &[Test] = &[
     ("a_hundred_packages_are_installed", apt),
     ("clients_are_served", clients),
+    ("authorities_are_installed_before_a_download", authorities),
 ];
 
 /// The release of the images. Its clients are those of the stable Debian of 2025.
@@ -43,8 +44,9 @@ const NEVER_EQUAL: &[&str] = &[
     "var/cache/ldconfig/aux-cache",
     // Key stores have the time at which each certificate was added.
     "etc/ssl/certs/java/cacerts",
-    // npm's and cargo's notes on when they asked.
+    // npm's, pip's and cargo's notes on when they asked, and with which headers they were answered.
     "root/.npm/",
+    "root/.cache/pip/",
     "root/.cargo/registry/CACHEDIR.TAG",
     "root/.cargo/.global-cache",
 ];
@@ -188,7 +190,7 @@ fn clients(case: &Case) -> Result<()> {
     let package = format!("{npm}/is-number/-/is-number-7.0.0.tgz");
     case.file(
         "build.xml",
-        format!("<project><get src=\"{package}\" dest=\"/ant.tgz\"/></project>"),
+        format!("<project><get src=\"{package}\" dest=\"/got/ant.tgz\"/></project>"),
     )?;
     case.file(
         "package.json",
@@ -199,17 +201,21 @@ fn clients(case: &Case) -> Result<()> {
         "[package]\nname = \"test\"\nversion = \"0.1.0\"\nedition = \"2021\"\n[lib]\npath = \"lib.rs\"\n[dependencies]\nserde = \"1\"\nregex = \"1\"\n",
     )?;
     case.file("lib.rs", "")?;
+    // Only what they put there: the system around it is more than a gigabyte.
     let dockerfile = format!(
-        "FROM {}\n\
+        "FROM {} AS work\n\
          RUN pip install --break-system-packages flask requests\n\
          WORKDIR /npm\nCOPY package.json .\nRUN npm install --package-lock-only\nRUN npm ci\n\
          WORKDIR /cargo\nCOPY Cargo.toml lib.rs ./\nRUN cargo fetch\n\
          RUN curl -fsSL {package} | tar xz -C /opt\n\
-         RUN wget -nv -O /wget.tgz {package}\n\
-         RUN git clone {} /clone && rm -rf /clone/.git\n\
+         RUN mkdir /got && wget -nv -O /got/wget.tgz {package}\n\
+         RUN git clone {} /got/clone && rm -rf /got/clone/.git\n\
          COPY build.xml /\nRUN ant -q -f /build.xml\n\
-         RUN apt-get update && apt-get install -y --no-install-recommends jq && curl -fsSLo /file {file}\n\
-         USER 1000:1000\nWORKDIR /tmp\nRUN curl -fsSLO {package} && wget -q -O again {package}\n",
+         RUN curl -fsSLo /got/file {file} && chmod 777 /got\n\
+         USER 1000:1000\nWORKDIR /got\nRUN curl -fsSLO {package} && wget -q -O again {package}\n\
+         FROM scratch\nCOPY --from=work /npm /npm\nCOPY --from=work /cargo /cargo\nCOPY --from=work /root /root\n\
+         COPY --from=work /usr/local /usr/local\nCOPY --from=work /opt /opt\nCOPY --from=work /got /got\nCOPY --from=work /dev /dev\n\
+         COPY --from=work /tmp /tmp\nCOPY --from=work /etc /etc\n",
         base.tagged(),
         repository.url,
     );
@@ -221,13 +227,32 @@ fn clients(case: &Case) -> Result<()> {
     for path in [
         "npm/node_modules/express/package.json",
         "opt/package/package.json",
-        "ant.tgz",
-        "wget.tgz",
-        "clone/file",
-        "file",
-        "tmp/again",
+        "got/ant.tgz",
+        "got/wget.tgz",
+        "got/clone/file",
+        "got/file",
+        "got/again",
     ] {
         assert!(files.contains_key(path), "{path} is not there");
     }
+    Ok(())
+}
+
+/// A step that has no authorities at all, installs them, and needs them at once.
+fn authorities(case: &Case) -> Result<()> {
+    let base = debian(case, "debian", &[])?;
+    case.policy(&rules(&base))?;
+    let npm = configured(&["npm", "config", "get", "registry"])?;
+    let dockerfile = format!(
+        "FROM {} AS work\n\
+         RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates wget \
+         && wget -nv -O /file.tgz {npm}/is-number/-/is-number-7.0.0.tgz\n\
+         FROM scratch\nCOPY --from=work /file.tgz /\nCOPY --from=work /etc/ssl /etc/ssl\n",
+        base.tagged()
+    );
+    let files = same(case, &dockerfile, || Ok(()))?;
+    assert!(
+        files.contains_key("file.tgz") && files.contains_key("etc/ssl/certs/ca-certificates.crt")
+    );
     Ok(())
 }

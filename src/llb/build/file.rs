@@ -216,11 +216,7 @@ impl Graph {
     ///
     /// # Errors
     /// [`BuildError::Nothing`], [`BuildError::Path`] or [`BuildError::Twice`].
-    pub fn folders(
-        &mut self,
-        from: &[(Output, String)],
-        name: &str,
-    ) -> Result<Output, BuildError> {
+    pub fn folders(&mut self, from: &[(Output, String)], name: &str) -> Result<Output, BuildError> {
         let last = from.len().checked_sub(1).ok_or(BuildError::Nothing)?;
         let mut paths = BTreeSet::new();
         let mut actions = Vec::new();
