@@ -2,6 +2,7 @@
 
 mod bench_command;
 mod bench_lock;
+mod bench_packages;
 mod bench_replay;
 mod bench_signatures;
 mod conformance;
