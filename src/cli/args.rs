@@ -60,7 +60,7 @@ pub enum Command {
     /// Show the unified diff from each Dockerfile to what would be built.
     Diff(DiffArgs),
     /// Print the rewritten Dockerfile, buildable by stock BuildKit.
-    Rewrite(OneFile),
+    Rewrite(super::rewrite::RewriteArgs),
     /// Verify every fetch against policy and lock.
     Check(CheckArgs),
     /// List every fetch: line, what, pin, rule, proof.
@@ -142,16 +142,6 @@ pub struct DiffArgs {
     /// Both files beside each other, as wide as the terminal (COLUMNS).
     #[arg(long)]
     pub side_by_side: bool,
-}
-
-/// `rewrite`.
-#[derive(Debug, Args)]
-pub struct OneFile {
-    /// The Dockerfile.
-    #[arg(value_name = "PATH", default_value = "Dockerfile")]
-    pub path: PathBuf,
-    #[command(flatten)]
-    pub build: BuildArgs,
 }
 
 /// `check`.

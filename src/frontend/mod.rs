@@ -20,6 +20,7 @@ mod options;
 mod replay;
 mod requests;
 mod source;
+mod stock_text;
 
 use std::{collections::BTreeMap, ffi::OsString, io::Write as _, path::Path, time::Duration};
 
@@ -27,7 +28,7 @@ use jiff::Timestamp;
 
 pub use failure::{Failure, Files};
 use nested::{Nested, Stock};
-use options::{CacheImport, Options};
+use options::{CacheImport, Options, Wanted};
 use source::Sources;
 
 use crate::{
@@ -221,7 +222,7 @@ async fn build(
         stock: &stock,
     };
     let imports: Vec<CacheOptionsEntry> = imports.into_iter().map(cache_entry).collect();
-    let record = options.record().map_err(option_failure)?;
+    let wanted = options.wanted().map_err(option_failure)?;
     let steps = replay::Steps::new(client, &build, &resolver, &options, &session.id)?;
     let groups = groups(&outcome.platforms);
     let mut results = Vec::new();
@@ -254,15 +255,25 @@ async fn build(
         if let Some(steps) = &steps {
             // What launchers bring in is for them only: the stock frontend's graph of the next platform may not have it.
             let mut expected = expected.clone();
-            if let Some(which) = record {
-                result = steps
-                    .record(which, result, &mut expected, first)
-                    .await?
-                    .map_err(Failure::Findings)?;
-            } else {
-                none(steps.replay(&mut result, &mut expected, first).await?)?;
-                look(&result, &expected)?;
-            }
+            result = match &wanted {
+                Wanted::Image => {
+                    none(steps.replay(&mut result, &mut expected, first).await?)?;
+                    look(&result, &expected)?;
+                    result
+                }
+                Wanted::Recordings(which) => {
+                    let recorded = steps.record(*which, result, &mut expected, first).await?;
+                    recorded.map_err(Failure::Findings)?
+                }
+                Wanted::Store => {
+                    let store = steps.store_image(result, &mut expected, first).await?;
+                    store.map_err(Failure::Findings)?
+                }
+                Wanted::Text(store) => {
+                    let text = steps.text(store, result, first).await?;
+                    text.map_err(Failure::Findings)?
+                }
+            };
         }
         results.push(
             nested::with_own_file(client, result, &sources, &first.rewritten, &imports).await?,

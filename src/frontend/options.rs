@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::reference::ImageReference;
+
 /// The generator that BuildKit takes when `attest:sbom` names none.
 ///
 /// Source: BuildKit `frontend/attestations/parse.go`, `defaultSBOMGenerator`.
@@ -43,6 +45,19 @@ pub enum Record {
     Missing,
     /// All.
     All,
+}
+
+/// What a build is to give.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// The image.
+    Image,
+    /// What steps are given while they run with the network.
+    Recordings(Record),
+    /// An image with all that steps are served from.
+    Store,
+    /// The Dockerfile that stock BuildKit builds with this store image.
+    Text(ImageReference),
 }
 
 /// An option that cannot be read.
@@ -167,20 +182,51 @@ impl Options {
         }
     }
 
-    /// Whether steps are to be recorded, by `--build-arg VERIFIED_RECORD=missing` (or `all`), and which.
+    /// What is wanted instead of the image, by `--build-arg`: `VERIFIED_RECORD=missing` (or `all`), `VERIFIED_STORE=image`, or
+    /// `VERIFIED_REWRITE=REFERENCE@DIGEST`.
     ///
     /// # Errors
-    /// Another value.
-    pub fn record(&self) -> Result<Option<Record>, OptionError> {
-        match self.get("build-arg:VERIFIED_RECORD") {
-            None | Some("") => Ok(None),
-            Some("missing") => Ok(Some(Record::Missing)),
-            Some("all") => Ok(Some(Record::All)),
-            Some(other) => Err(OptionError {
-                name: "build-arg:VERIFIED_RECORD".into(),
-                cause: format!("{other:?} is neither `missing` nor `all`"),
-            }),
+    /// Another value, or two of them.
+    pub fn wanted(&self) -> Result<Wanted, OptionError> {
+        let error = |name: &str, cause: String| OptionError {
+            name: format!("build-arg:{name}"),
+            cause,
+        };
+        let mut wanted = Wanted::Image;
+        for name in ["VERIFIED_RECORD", "VERIFIED_STORE", "VERIFIED_REWRITE"] {
+            let value = match self.get(&format!("build-arg:{name}")) {
+                None | Some("") => continue,
+                Some(value) => value,
+            };
+            if wanted != Wanted::Image {
+                return Err(error(
+                    name,
+                    "two results are wanted of one build".to_owned(),
+                ));
+            }
+            wanted = match (name, value) {
+                ("VERIFIED_RECORD", "missing") => Wanted::Recordings(Record::Missing),
+                ("VERIFIED_RECORD", "all") => Wanted::Recordings(Record::All),
+                ("VERIFIED_RECORD", other) => {
+                    let cause = format!("{other:?} is neither `missing` nor `all`");
+                    return Err(error(name, cause));
+                }
+                ("VERIFIED_STORE", "image") => Wanted::Store,
+                ("VERIFIED_STORE", other) => {
+                    return Err(error(name, format!("{other:?} is not `image`")));
+                }
+                (_, reference) => match ImageReference::parse(reference) {
+                    Ok(store) if store.digest().is_some() => Wanted::Text(store),
+                    Ok(_) => {
+                        let cause =
+                            format!("{reference} has no digest; name it as IMAGE@sha256:...");
+                        return Err(error(name, cause));
+                    }
+                    Err(cause) => return Err(error(name, cause.to_string())),
+                },
+            };
         }
+        Ok(wanted)
     }
 
     /// The subrequest, for example `frontend.lint`.

@@ -10,7 +10,7 @@ use futures_util::stream::{self, StreamExt as _};
 
 use super::{
     Failure, downloads,
-    options::{Options, Record},
+    options::{Options, Record, Wanted},
     source,
 };
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
     fetch::Network,
     gateway::{BuildResult, Client, Ref, Refs, SolveRequest},
     llb::{
-        audit::{Expected, HttpPin, ImagePin},
+        audit::{Expected, HttpPin, ImagePin, OciPin},
         build::{
             Access, Attached, Bind, BuildError, Command, Graph, Launcher, Local, NewFile, Output,
             is_own, launch,
@@ -28,7 +28,7 @@ use crate::{
     },
     pipeline::{self, AT_ONCE, Build, PlatformOutcome},
     policy::{Body, Subject},
-    reference::ImageReference,
+    reference::{self, ImageReference},
     replay::{
         launch::{BODIES, PLACE, RECORD, RECORDING, RECORDS},
         record::{Exchange, Recording, shown},
@@ -51,11 +51,13 @@ pub const STORE: &str = "verified-store";
 const MAX_NAMED: usize = 5;
 
 /// Where bodies come from.
-enum Store {
+pub(super) enum Store {
     /// A folder of the client: its local name and session.
     Local(String, String),
     /// An image, with its digest.
     Image(ImageReference),
+    /// An image in an OCI layout of the client: its digest, store and session.
+    Layout(Digest, String, String),
     /// Nowhere else than where they came from.
     None,
 }
@@ -63,8 +65,8 @@ enum Store {
 /// What is needed to serve or record steps.
 pub struct Steps<'a> {
     client: &'a Client,
-    build: &'a Build<'a>,
-    resolver: &'a BuildKit<'a>,
+    pub(super) build: &'a Build<'a>,
+    pub(super) resolver: &'a BuildKit<'a>,
     options: &'a Options,
     session: &'a str,
     /// Our own image.
@@ -72,10 +74,10 @@ pub struct Steps<'a> {
 }
 
 /// A command of a graph and its key.
-struct Step {
-    id: Digest,
-    key: Digest,
-    argv: Vec<String>,
+pub(super) struct Step {
+    pub id: Digest,
+    pub key: Digest,
+    pub argv: Vec<String>,
     /// `NAME=value`.
     env: Vec<String>,
     architecture: String,
@@ -117,7 +119,7 @@ impl<'a> Steps<'a> {
         session: &'a str,
     ) -> Result<Option<Self>, Failure> {
         let needed = build.lock.runs().next().is_some()
-            || options.record().is_ok_and(|record| record.is_some());
+            || options.wanted().is_ok_and(|wanted| wanted != Wanted::Image);
         if !needed {
             return Ok(None);
         }
@@ -155,7 +157,7 @@ impl<'a> Steps<'a> {
                 };
                 let place = self.place(&definition, &step.id, built);
                 if store.is_none() {
-                    store = Some(self.store(expected).await?);
+                    store = Some(self.store(expected)?);
                 }
                 let store = store.as_ref().unwrap_or(&Store::None);
                 let launcher = self
@@ -180,13 +182,13 @@ impl<'a> Steps<'a> {
     }
 
     /// The recording of a step that asked for something.
-    fn recording(&self, key: &Digest) -> Option<&'a Recording> {
+    pub(super) fn recording(&self, key: &Digest) -> Option<&'a Recording> {
         let recording = self.build.lock.run(key)?;
         (!recording.exchanges.is_empty()).then_some(recording)
     }
 
     #[expect(clippy::too_many_arguments)]
-    async fn replayed(
+    pub(super) async fn replayed(
         &self,
         step: &Step,
         recording: &Recording,
@@ -244,7 +246,7 @@ impl<'a> Steps<'a> {
     }
 
     /// What is known of the bodies that a step is given, where the policy's rules make something of it.
-    async fn bodies(
+    pub(super) async fn bodies(
         &self,
         step: &Step,
         recording: &Recording,
@@ -292,7 +294,7 @@ impl<'a> Steps<'a> {
     }
 
     /// What the policy says of each body that a step is given: those that it refuses, with the same reason together.
-    async fn judge(
+    pub(super) async fn judge(
         &self,
         recording: &Recording,
         known: &BTreeMap<Digest, Body>,
@@ -404,6 +406,12 @@ impl<'a> Steps<'a> {
                     &format!("[verified] load what {named} downloads"),
                 )
             }
+            Store::Layout(digest, store, session) => {
+                let name = format!("docker.io/library/{STORE}@{digest}");
+                let platform = super::gate::platform(self.build.build_platform);
+                let about = format!("[verified] load what {named} downloads");
+                graph.layout(&name, store, session, &platform, &about)
+            }
             Store::None => return self.by_url(recording, expected, graph),
         })
     }
@@ -466,7 +474,7 @@ impl<'a> Steps<'a> {
         graph.import(&self.own).map_err(broken)
     }
 
-    async fn store(&self, expected: &mut Expected) -> Result<Store, Failure> {
+    pub(super) fn store(&self, expected: &mut Expected) -> Result<Store, Failure> {
         let Some(value) = self.options.get(&format!("context:{STORE}")) else {
             return Ok(Store::None);
         };
@@ -479,29 +487,37 @@ impl<'a> Steps<'a> {
                 .insert(session.to_owned());
             return Ok(Store::Local(name.to_owned(), session.to_owned()));
         }
+        // Nothing of it is trusted: each body in it is compared with the lock.
+        if let Some((store, digest)) = reference::layout(value) {
+            expected.oci_layouts.insert(OciPin {
+                store: store.to_owned(),
+                session: self.session.to_owned(),
+                digest: digest.clone(),
+            });
+            return Ok(Store::Layout(
+                digest,
+                store.to_owned(),
+                self.session.to_owned(),
+            ));
+        }
         let image = value
             .strip_prefix("docker-image:")
             .and_then(|name| ImageReference::parse(name.trim_start_matches("//")).ok());
-        let Some(image) = image else {
+        let pinned = image.and_then(|image| Some((image.digest()?.clone(), image)));
+        let Some((digest, image)) = pinned else {
             return Err(broken(format!(
-                "the named context {STORE} is {value}; give it as a folder or as docker-image://IMAGE"
+                "the named context {STORE} is {value}; give it as a folder, or by its digest as docker-image://IMAGE@sha256:... or \
+                 oci-layout://PATH@sha256:..."
             )));
         };
-        let image = image.with_default_tag();
-        let found = self
-            .resolver
-            .image(&image, self.build.build_platform)
-            .await
-            .map_err(broken)?;
-        // Nothing of it is trusted: each body in it is compared with the lock.
         expected.images.insert(ImagePin {
             repository: image.repository(),
-            digest: found.digest.clone(),
+            digest,
         });
-        Ok(Store::Image(image.with_digest(found.digest)))
+        Ok(Store::Image(image))
     }
 
-    fn place(
+    pub(super) fn place(
         &self,
         definition: &Definition,
         id: &Digest,
@@ -528,7 +544,7 @@ impl<'a> Steps<'a> {
         let mut findings = Vec::new();
         let mut all = Graph::default();
         let mut outputs = Vec::new();
-        let store = self.store(expected).await?;
+        let store = self.store(expected)?;
         for reference in references(&mut result) {
             let Some(bytes) = &reference.definition else {
                 continue;
@@ -665,7 +681,7 @@ fn launcher(attached: Vec<Attached>) -> Launcher {
 }
 
 /// The commands without network, in the order of the graph. What a rule of the policy gives the network needs no recording.
-fn steps(definition: &Definition) -> Vec<Step> {
+pub(super) fn steps(definition: &Definition) -> Vec<Step> {
     let mut counts: BTreeMap<Digest, usize> = BTreeMap::new();
     let mut found = Vec::new();
     for node in &definition.nodes {
@@ -696,13 +712,13 @@ fn steps(definition: &Definition) -> Vec<Step> {
     found
 }
 
-fn references(result: &mut BuildResult) -> Vec<&mut Ref> {
+pub(super) fn references(result: &mut BuildResult) -> Vec<&mut Ref> {
     match &mut result.refs {
         Refs::Single(reference) => vec![reference],
         Refs::Map(map) => map.values_mut().collect(),
     }
 }
 
-fn broken(error: impl std::fmt::Display) -> Failure {
+pub(super) fn broken(error: impl std::fmt::Display) -> Failure {
     Failure::Status(crate::gateway::Status::new(error.to_string()))
 }

@@ -563,22 +563,12 @@ fn stand_in(build: &Build<'_>, fetch: &Fetch, replaced: Replaced) -> Judged {
 
 /// An image in an OCI layout of the client: `oci-layout://STORE[:TAG]@DIGEST`.
 fn layout(build: &Build<'_>, value: &str) -> Judged {
-    let name = value
-        .trim_start_matches("oci-layout:")
-        .trim_start_matches("//");
-    let parsed = name
-        .rsplit_once('@')
-        .and_then(|(store, digest)| Some((store, digest.parse::<Digest>().ok()?)));
-    let Some((store, digest)) = parsed else {
+    let Some((store, digest)) = crate::reference::layout(value) else {
         return Judged::refused(
             Kind::Unpinned,
             format!("{value} has no digest"),
             "name the image in the layout by its digest: oci-layout://STORE@sha256:...",
         );
-    };
-    let store = match store.rsplit_once(':') {
-        Some((store, tag)) if !tag.contains('/') => store,
-        _ => store,
     };
     let pin = Pin::Digest(digest);
     let verdict = build

@@ -22,7 +22,7 @@ use super::{
     certificate::Authority,
     environment::{self, Variables},
     names::{HOME, Names},
-    record::{MAX_BYTES, Recording},
+    record::{self, MAX_BYTES, Recording},
     refusals::Refusals,
     resolver::Resolver,
     routes,
@@ -197,13 +197,9 @@ async fn within(
     })
 }
 
-/// What a reader takes for the command: the text of a shell, or all words.
 fn text(command: &[OsString]) -> String {
     let words: Vec<_> = command.iter().map(|word| word.to_string_lossy()).collect();
-    match words.as_slice() {
-        [_, option, text] if option.starts_with('-') && option.ends_with('c') => text.to_string(),
-        words => words.join(" "),
-    }
+    record::command(&words)
 }
 
 pub(super) fn read(path: &Path) -> io::Result<Recording> {

@@ -243,6 +243,16 @@ fn headers(found: &BTreeMap<String, String>, known: &[&str]) -> Result<(), Strin
     Ok(())
 }
 
+/// What a reader takes for the command with these arguments: the text of a shell, or all words.
+#[must_use]
+pub fn command<T: AsRef<str>>(argv: &[T]) -> String {
+    let words: Vec<&str> = argv.iter().map(AsRef::as_ref).collect();
+    match words.as_slice() {
+        [_, option, text] if option.starts_with('-') && option.ends_with('c') => (*text).to_owned(),
+        words => words.join(" "),
+    }
+}
+
 /// The beginning of `text` in one line.
 #[must_use]
 pub fn shown(text: &str) -> String {

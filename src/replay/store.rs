@@ -1,6 +1,6 @@
 //! The build steps around a replayed one: bodies come in, each checked; recordings go out.
 //!
-//! A store is a folder: `sha256/DIGITS` for each body. What `lock` gets out of a build is one, with `steps/DIGITS.json` for each
+//! A store is a folder: `sha256/DIGITS` for each body, or `steps/DIGITS/sha256/DIGITS` for each body of a step. What `lock` gets out of a build is one, with `steps/DIGITS.json` for each
 //! step that was recorded.
 
 use std::{fs, io, os::unix::fs::PermissionsExt as _, path::Path};
@@ -37,8 +37,15 @@ pub fn import(recording: &Path, store: &Path, out: &Path) -> io::Result<()> {
     let recording = launch::read(recording)?;
     let to = out.join(BODIES);
     fs::create_dir(&to)?;
+    // In a store image each step has its own.
+    let own = store.join(STEPS).join(recording.step.hex()).join(BODIES);
+    let from = if own.is_dir() {
+        own
+    } else {
+        store.join(BODIES)
+    };
     for (digest, size) in recording.bodies() {
-        bodies::import(&store.join(BODIES), &to, digest, size)
+        bodies::import(&from, &to, digest, size)
             .map_err(|error| wanted(&recording, digest, &error))?;
     }
     let json = recording.to_json().map_err(io::Error::other)?;

@@ -29,7 +29,7 @@ use crate::{
         ops::NetMode,
     },
     policy::Unchecked,
-    reference::ImageReference,
+    reference::{ImageReference, layout},
     verify::{Proof, Signer, git::Objects},
 };
 
@@ -263,15 +263,8 @@ impl Resolve for BuildKit<'_> {
         if value.starts_with("input:") {
             return Ok(self.input_configs.get(key).cloned().unwrap_or_default());
         }
-        let layout = value
-            .strip_prefix("oci-layout:")
-            .and_then(|rest| rest.trim_start_matches("//").rsplit_once('@'));
-        let Some((store, digest)) = layout else {
+        let Some((store, digest)) = layout(value) else {
             return Ok(ImageConfig::default());
-        };
-        let store = match store.rsplit_once(':') {
-            Some((name, tag)) if !tag.contains('/') => name,
-            _ => store,
         };
         let layout = gateway::Layout {
             session: self.session.clone(),
@@ -279,9 +272,9 @@ impl Resolve for BuildKit<'_> {
         };
         // The daemon takes the digest of it; the name is for the eye and for provenance, as stock BuildKit gives it.
         let (name, _) = key.split_once("::").unwrap_or((key, ""));
-        let shown = match (ImageReference::parse(name), digest.parse()) {
-            (Ok(name), Ok(digest)) => name.with_digest(digest).to_string(),
-            _ => return Ok(ImageConfig::default()),
+        let shown = match ImageReference::parse(name) {
+            Ok(name) => name.with_digest(digest).to_string(),
+            Err(_) => return Ok(ImageConfig::default()),
         };
         let name = format!("[verified] resolve {value}");
         let answer = self

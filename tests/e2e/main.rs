@@ -17,12 +17,14 @@ mod graph;
 mod hostile;
 mod image_proofs;
 mod instance;
+mod packages;
 mod places;
 mod proofs;
 mod replay;
 mod signatures;
 mod steps;
 mod stock;
+mod stores;
 mod web;
 
 use std::{
@@ -50,6 +52,8 @@ const GROUPS: &[(&str, &[Test])] = &[
     ("replay", replay::TESTS),
     ("replay", attacks::TESTS),
     ("replay", capture::TESTS),
+    ("stores", stores::TESTS),
+    ("packages", packages::TESTS),
     ("contexts", contexts::TESTS),
     ("drop_in", drop_in::TESTS),
     ("drop_in", alike::TESTS),
@@ -106,6 +110,14 @@ fn main() -> ExitCode {
         }
     }
     let conclusion = libtest_mimic::run(&arguments, trials);
+    for bench in BENCHES
+        .iter()
+        .filter_map(|bench| bench.get()?.as_ref().ok())
+    {
+        if let Err(error) = bench.end() {
+            eprintln!("{}, without network: {error}", bench.engine.name);
+        }
+    }
     let started = BENCHES.iter().any(|bench| bench.get().is_some());
     for suite in Suite::ALL
         .into_iter()

@@ -8,7 +8,7 @@ use verified_dockerfile::lock::Lock;
 
 use crate::{
     Test,
-    bench::{Case, EXECUTE, Outcome, TOOL_LIMIT, accept, allow},
+    bench::{Case, DOWNLOAD_LIMIT, EXECUTE, Outcome, TOOL_LIMIT, accept, allow},
 };
 
 pub const TESTS: &[Test] = &[
@@ -36,7 +36,7 @@ pub fn record(case: &Case, dockerfile: &str) -> Result<String> {
 pub fn record_with(case: &Case, dockerfile: &str, words: &[&str]) -> Result<String> {
     let dockerfile = format!("# syntax={}\n{dockerfile}", case.bench.frontend);
     case.file("Dockerfile", dockerfile)?;
-    case.file(".dockerignore", "store\nresult\n")?;
+    case.file(".dockerignore", "store\nresult\n*.tar\n")?;
     let mut command = Command::new(env!("CARGO_BIN_EXE_verified-dockerfile"));
     command
         .args(["record", "--store"])
@@ -51,7 +51,7 @@ pub fn record_with(case: &Case, dockerfile: &str, words: &[&str]) -> Result<Stri
         let path = std::env::var("PATH").unwrap_or_default();
         command.env("PATH", format!("{}:{path}", programs.display()));
     }
-    Ok(process::run(&mut command, &[], TOOL_LIMIT)?
+    Ok(process::run(&mut command, &[], DOWNLOAD_LIMIT)?
         .success()?
         .stdout)
 }
@@ -73,7 +73,7 @@ fn replay_with(case: &Case, dockerfile: &str, with_store: bool) -> Result<Outcom
     case.build(dockerfile)?.with(words).run()
 }
 
-fn lock(case: &Case) -> Result<Lock> {
+pub fn lock(case: &Case) -> Result<Lock> {
     let bytes = fs::read(case.folder.join("Dockerfile.lock"))?;
     Ok(Lock::parse(&bytes, "lock").map_err(|error| error.message)?)
 }

@@ -57,6 +57,15 @@ pub enum Subject {
         #[arg(long)]
         binary: Option<PathBuf>,
     },
+    /// A build whose steps are served from their recordings, against the same build with the network
+    Packages {
+        /// trixie or forky
+        #[arg(long, default_value = "forky")]
+        suite: Suite,
+        /// How many builds each way; the fastest counts
+        #[arg(long, default_value = "2")]
+        runs: NonZeroUsize,
+    },
     /// Signatures of images from evidence, against `cosign verify` one by one
     Signatures {
         /// trixie, whose cosign writes the older format, or forky
@@ -118,6 +127,13 @@ pub fn run(subject: Subject) -> Result<ExitCode> {
                 kept &= crate::bench_steps::measure(suite, &program, runs.get())?;
             }
             return Ok(if kept {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            });
+        }
+        Subject::Packages { suite, runs } => {
+            return Ok(if crate::bench_packages::measure(suite, runs.get())? {
                 ExitCode::SUCCESS
             } else {
                 ExitCode::FAILURE

@@ -3,6 +3,7 @@
 mod bench_command;
 mod bench_files;
 mod bench_lock;
+mod bench_packages;
 mod bench_replay;
 mod bench_signatures;
 mod bench_steps;
