@@ -37,10 +37,7 @@ use crate::{
         trust,
     },
     report::{Finding, Kind, Place},
-    resolve::{
-        Resolve as _,
-        buildkit::{BuildKit, TRANSFER},
-    },
+    resolve::buildkit::{BuildKit, TRANSFER},
     shell::{self, CheckKind},
     verify::openpgp::{self, MAX_KEY_BYTES},
 };

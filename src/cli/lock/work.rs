@@ -25,7 +25,7 @@ use crate::{
     report::{Finding, Kind},
     resolve::{Resolve as _, live::Live},
     shell::Budget,
-    verify::{Proof, attestation::Signed},
+    verify::attestation::Signed,
 };
 
 /// What became of one Dockerfile.
