@@ -37,6 +37,8 @@ const TARGETS: &[Target] = &[
     target("openpgp_key", "fuzz/proofs", "testdata/proofs/openpgp"),
     target("git", "fuzz/proofs", "testdata/proofs/git"),
     target("gitsign", "fuzz/proofs", "testdata/proofs/gitsign"),
+    target("x509", "fuzz/proofs", "testdata/proofs/x509"),
+    target("attestation", "fuzz/proofs", "testdata/cosign"),
     target("minisign", "fuzz/proofs", "testdata/proofs/minisign"),
     target("ssh", "fuzz/proofs", "testdata/proofs/ssh"),
     target("ssh_signers", "fuzz/proofs", "testdata/proofs/ssh"),
