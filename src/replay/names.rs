@@ -26,7 +26,7 @@ use super::{
     record::{MAX_NAMES, Recording},
     refusals::Refusals,
     resolver::{Resolver, normal},
-    url::{Url, is_local},
+    url::{Url, is_local, is_name},
 };
 
 /// The address that all names have: of loopback, and not the one on which a step serves something itself.
@@ -256,13 +256,6 @@ impl Names {
             *asked.entry(name.to_owned()).or_default() |= exists;
         }
     }
-}
-
-/// Whether `name` may be one of a host, or of a service.
-pub(super) fn is_name(name: &str) -> bool {
-    let byte =
-        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte);
-    !name.is_empty() && name.len() <= 253 && name.bytes().all(byte)
 }
 
 /// The hosts of its requests.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{names::is_name, url::Url};
+use super::url::{Url, is_name};
 use crate::digest::{Algorithm, Digest};
 
 /// The most exchanges of one recording.
