@@ -299,6 +299,18 @@ impl fmt::Debug for ImageReference {
     }
 }
 
+/// Store and digest of an image in an OCI layout of the client, as a named context has it: `oci-layout://STORE[:TAG]@DIGEST`.
+#[must_use]
+pub fn layout(value: &str) -> Option<(&str, Digest)> {
+    let name = value.strip_prefix("oci-layout:")?;
+    let (store, digest) = name.trim_start_matches("//").rsplit_once('@')?;
+    let store = match store.rsplit_once(':') {
+        Some((store, tag)) if !tag.contains('/') => store,
+        _ => store,
+    };
+    Some((store, digest.parse().ok()?))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -528,7 +528,7 @@ fn broken_policies_are_refused_at_their_place() {
             "PUBLIC KEY",
         ),
         ("version = 1\n[keys.a]\nopenpgp = \"a.asc\"\n", 3, "a.asc"),
-        ("version = 1\n[keys.a]\nx509 = \"a.pem\"\n", 3, "x509"),
+        ("version = 1\n[keys.a]\nx509 = \"a.pem\"\n", 3, "a.pem"),
         (&format!("version = 1\n{rule}"), 2, "signed-by"),
         (
             &format!("version = 1\n{rule}signed-by = [\"a\"]\n"),

@@ -60,7 +60,7 @@ pub enum Command {
     /// Show the unified diff from each Dockerfile to what would be built.
     Diff(DiffArgs),
     /// Print the rewritten Dockerfile, buildable by stock BuildKit.
-    Rewrite(OneFile),
+    Rewrite(super::rewrite::RewriteArgs),
     /// Verify every fetch against policy and lock.
     Check(CheckArgs),
     /// List every fetch: line, what, pin, rule, proof.
@@ -142,16 +142,6 @@ pub struct DiffArgs {
     /// Both files beside each other, as wide as the terminal (COLUMNS).
     #[arg(long)]
     pub side_by_side: bool,
-}
-
-/// `rewrite`.
-#[derive(Debug, Args)]
-pub struct OneFile {
-    /// The Dockerfile.
-    #[arg(value_name = "PATH", default_value = "Dockerfile")]
-    pub path: PathBuf,
-    #[command(flatten)]
-    pub build: BuildArgs,
 }
 
 /// `check`.
@@ -252,6 +242,13 @@ pub enum Step {
         /// The file to write.
         out: PathBuf,
     },
+    /// Fetch BuildKit's attestations about an image, and their signatures.
+    FetchAttestations {
+        /// `repository@digest`.
+        reference: String,
+        /// The file to write.
+        out: PathBuf,
+    },
     /// Check signatures over a file's bytes.
     CheckSignatures {
         /// The file.
@@ -292,10 +289,12 @@ pub enum Step {
         /// The folder to fill.
         out: PathBuf,
     },
-    /// Make a folder that every user may write to.
+    /// Make the folders of steps that are recorded.
     ReplayFolder {
-        /// The folder.
+        /// The folder to fill.
         folder: PathBuf,
+        /// Hosts of the build, as NAME=ADDRESS.
+        hosts: Vec<String>,
     },
     /// Read the objects of a commit and of a tag that names it.
     GitObjects {

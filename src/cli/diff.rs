@@ -1,7 +1,10 @@
 //! `diff`: from each Dockerfile to what would be built.
 
 use super::{CannotRun, Clean, args::DiffArgs, complain, print, project};
-use crate::{report::explain, rewrite::diff};
+use crate::{
+    report::{explain, served},
+    rewrite::diff,
+};
 
 pub(super) fn run(args: &DiffArgs, colour: bool) -> Result<Clean, CannotRun> {
     let (mut differs, mut unreadable) = (false, false);
@@ -25,6 +28,17 @@ pub(super) fn run(args: &DiffArgs, colour: bool) -> Result<Clean, CannotRun> {
             }
         }
         differs |= !shown.is_empty();
+        // In front, where tools that apply a diff take it for a comment.
+        let mut notes: Vec<String> = Vec::new();
+        for built in checked
+            .outcome
+            .iter()
+            .flat_map(|outcome| &outcome.platforms)
+        {
+            notes.extend(served::lines(&project.name, &built.plan, &checked.lock));
+        }
+        notes.dedup();
+        print(notes.concat())?;
         unreadable |= checked.outcome.is_none();
         print(shown.concat())?;
         if checked.outcome.is_none() {

@@ -25,6 +25,7 @@ use clap::Parser;
 use crate::{
     replay::{self, launch},
     resolve::{bytes, git_dir, step},
+    verify::attestation::Signed,
 };
 use args::{Cli, Command, Step, When};
 
@@ -116,14 +117,19 @@ pub fn main() -> ExitCode {
             }
             Step::Sha256 { file, out } => step::sha256(file, out),
             Step::Digests { file, out } => step::digests(file, out),
-            Step::FetchSignatures { reference, out } => step::fetch_signatures(reference, out),
+            Step::FetchSignatures { reference, out } => {
+                step::fetch_proofs(reference, Signed::Image, out)
+            }
+            Step::FetchAttestations { reference, out } => {
+                step::fetch_proofs(reference, Signed::Attestations, out)
+            }
             Step::CheckSignatures { file, request, out } => bytes::run(file, request, out),
             Step::ReplayStore {
                 recording,
                 store,
                 out,
             } => replay::store::import(recording, store, out),
-            Step::ReplayFolder { folder } => replay::store::folder(folder),
+            Step::ReplayFolder { folder, hosts } => replay::store::folder(folder, hosts),
             Step::GitObjects {
                 folder,
                 commit,

@@ -45,6 +45,8 @@ pub struct Checked {
     pub outcome: Option<Outcome>,
     /// Everything that stops a build.
     pub findings: Vec<Finding>,
+    /// What is fixed; empty if it could not be read.
+    pub lock: Lock,
 }
 
 /// The Dockerfiles that `paths` name: files as they are, of folders every file below that is called `Dockerfile`,
@@ -349,6 +351,7 @@ impl Project {
         let refused = |finding: Finding| Checked {
             outcome: None,
             findings: vec![finding],
+            lock: Lock::default(),
         };
         let inputs = match self.inputs()? {
             Ok(inputs) => inputs,
@@ -382,7 +385,11 @@ impl Project {
             platforms,
             findings: findings.clone(),
         });
-        Ok(Checked { outcome, findings })
+        Ok(Checked {
+            outcome,
+            findings,
+            lock: inputs.lock,
+        })
     }
 }
 

@@ -32,6 +32,9 @@ pub struct RecordArgs {
     /// This frontend's image; else the one that the Dockerfile names.
     #[arg(long, value_name = "IMAGE", env = "VERIFIED_DOCKERFILE_FRONTEND")]
     pub frontend: Option<String>,
+    /// A host that steps find at an address, as in `docker buildx build`.
+    #[arg(long = "add-host", value_name = "HOST:IP")]
+    pub hosts: Vec<String>,
     /// Record every step anew, also those in the lock.
     #[arg(long)]
     pub all: bool,
@@ -69,17 +72,22 @@ pub(super) fn record(args: &RecordArgs) -> Result<String, CannotRun> {
     };
     // In the store: what is large is not copied from one file system to another.
     let fresh = Fresh::new(&store).map_err(|error| failed(&store, error))?;
-    let words = words(args, &store, &fresh.0);
-    let status = Command::new("docker")
-        .args(&words)
-        .status()
-        .map_err(|error| CannotRun::new("docker", error))?;
-    if !status.success() {
-        return Err(CannotRun::new(
-            "docker buildx build",
-            format!("{status}; its words are above"),
-        ));
-    }
+    let which = if args.all { "all" } else { "missing" };
+    let mut build = args.build.clone();
+    build.build_args.push(format!("VERIFIED_RECORD={which}"));
+    build
+        .contexts
+        .push(format!("verified-store={}", store.display()));
+    let build = BuildxBuild {
+        path: &args.path,
+        build: &build,
+        context: args.context.as_deref(),
+        frontend: args.frontend.as_deref(),
+        hosts: &args.hosts,
+        // BuildKit would give what it has of the last time.
+        anew: args.all,
+    };
+    build.run(&fresh.0)?;
     let collected =
         collect(&fresh.0, &store, &mut lock).map_err(|error| failed(&fresh.0, error))?;
     let text = lock.render(&old);
@@ -90,11 +98,11 @@ pub(super) fn record(args: &RecordArgs) -> Result<String, CannotRun> {
 }
 
 /// A folder that goes when it is dropped.
-struct Fresh(PathBuf);
+pub(super) struct Fresh(pub PathBuf);
 
 impl Fresh {
-    fn new(store: &Path) -> io::Result<Self> {
-        let folder = store.join(format!(".recorded-{}", std::process::id()));
+    pub(super) fn new(parent: &Path) -> io::Result<Self> {
+        let folder = parent.join(format!(".recorded-{}", std::process::id()));
         fs::create_dir(&folder)?;
         Ok(Self(folder))
     }
@@ -107,47 +115,76 @@ impl Drop for Fresh {
     }
 }
 
-/// The words after `docker`.
-fn words(args: &RecordArgs, store: &Path, out: &Path) -> Vec<OsString> {
-    let mut words: Vec<OsString> = ["buildx", "build", "--file"].map(Into::into).to_vec();
-    words.push(args.path.clone().into());
-    let mut add = |option: &str, value: String| {
-        words.push(option.into());
-        words.push(value.into());
-    };
-    add("--output", format!("type=local,dest={}", out.display()));
-    let which = if args.all { "all" } else { "missing" };
-    add("--build-arg", format!("VERIFIED_RECORD={which}"));
-    if let Some(frontend) = &args.frontend {
-        add("--build-arg", format!("BUILDKIT_SYNTAX={frontend}"));
+/// A build that gives a folder instead of an image.
+pub(super) struct BuildxBuild<'a> {
+    /// The Dockerfile.
+    pub path: &'a Path,
+    /// Options of the build.
+    pub build: &'a BuildArgs,
+    /// The build context; else the Dockerfile's folder.
+    pub context: Option<&'a Path>,
+    /// This frontend's image; else the one that the Dockerfile names.
+    pub frontend: Option<&'a str>,
+    /// Hosts that steps find at an address, `HOST:IP`.
+    pub hosts: &'a [String],
+    /// Whether nothing may come from BuildKit's cache.
+    pub anew: bool,
+}
+
+impl BuildxBuild<'_> {
+    /// Runs it by `docker buildx`, and puts what it gives into the folder `out`.
+    pub(super) fn run(&self, out: &Path) -> Result<(), CannotRun> {
+        let status = Command::new("docker")
+            .args(self.words(out))
+            .status()
+            .map_err(|error| CannotRun::new("docker", error))?;
+        if status.success() {
+            return Ok(());
+        }
+        Err(CannotRun::new(
+            "docker buildx build",
+            format!("{status}; its words are above"),
+        ))
     }
-    for argument in &args.build.build_args {
-        add("--build-arg", argument.clone());
+
+    /// The words after `docker`.
+    fn words(&self, out: &Path) -> Vec<OsString> {
+        let mut words: Vec<OsString> = ["buildx", "build", "--file"].map(Into::into).to_vec();
+        words.push(self.path.into());
+        let mut add = |option: &str, value: String| {
+            words.push(option.into());
+            words.push(value.into());
+        };
+        add("--output", format!("type=local,dest={}", out.display()));
+        if let Some(frontend) = self.frontend {
+            add("--build-arg", format!("BUILDKIT_SYNTAX={frontend}"));
+        }
+        for host in self.hosts {
+            add("--add-host", host.clone());
+        }
+        for argument in &self.build.build_args {
+            add("--build-arg", argument.clone());
+        }
+        if let Some(target) = &self.build.target {
+            add("--target", target.clone());
+        }
+        if !self.build.platform.is_empty() {
+            add("--platform", self.build.platform.join(","));
+        }
+        for context in &self.build.contexts {
+            add("--build-context", context.clone());
+        }
+        let beside = self
+            .path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
+        let context = self.context.or(beside).unwrap_or(Path::new("."));
+        if self.anew {
+            words.push("--no-cache".into());
+        }
+        words.push(context.into());
+        words
     }
-    if let Some(target) = &args.build.target {
-        add("--target", target.clone());
-    }
-    if !args.build.platform.is_empty() {
-        add("--platform", args.build.platform.join(","));
-    }
-    for context in &args.build.contexts {
-        add("--build-context", context.clone());
-    }
-    add(
-        "--build-context",
-        format!("verified-store={}", store.display()),
-    );
-    let beside = args
-        .path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    let context = args.context.as_deref().or(beside).unwrap_or(Path::new("."));
-    if args.all {
-        // BuildKit would give what it has of the last time.
-        words.push("--no-cache".into());
-    }
-    words.push(context.into());
-    words
 }
 
 fn summary(collected: &Collected, store: &Path, lock: &Path) -> String {

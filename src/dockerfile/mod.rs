@@ -266,7 +266,7 @@ impl<'d> Instruction<'d> {
     }
 
     fn keyword_range(&self) -> (usize, usize) {
-        let from = self.node.from as usize;
+        let from = self.file.arena.from(self.node);
         let rest = self.text().get(from..).unwrap_or_default();
         let rest = text::trim_end(rest);
         let end = from + rest.len();
@@ -280,7 +280,9 @@ impl<'d> Instruction<'d> {
     /// First and last line, 1-based, heredocs included.
     #[must_use]
     pub fn lines(&self) -> (usize, usize) {
-        (self.node.first_line as usize, self.node.last_line as usize)
+        let more = self.file.arena.more(self.node);
+        let last = more.map_or(self.node.line, |more| more.last_line);
+        (self.node.line as usize, last as usize)
     }
 
     /// The bytes from its first character to the end of its last line, heredocs included, without the newline.
@@ -295,25 +297,28 @@ impl<'d> Instruction<'d> {
     /// The logical line: continuations joined, comments between them dropped, heredocs not included.
     #[must_use]
     pub fn text(&self) -> &'d [u8] {
-        let file = self.file;
-        file.arena
-            .text(&file.source, self.node.start, self.node.text)
+        self.file.arena.text(&self.file.source, self.node)
     }
 
     /// The offset in the file of a byte of [`text`](Self::text).
     #[must_use]
     pub fn file_offset(&self, logical: usize) -> usize {
-        let start = self.node.start as usize;
-        let parser::Text::Joined { first, last } = self.node.text else {
-            return start + logical;
+        let arena = &self.file.arena;
+        let start = match arena.more(self.node) {
+            Some(more) if self.node.joined => more.text.0,
+            _ => return self.node.start as usize + logical,
         };
-        let segments = self.file.arena.segments.get(first as usize..last as usize);
-        let segments = segments.unwrap_or_default();
-        let base = segments.first().map_or(0, |first| first.joined as usize);
-        let after = segments.partition_point(|segment| segment.joined as usize <= base + logical);
-        match after.checked_sub(1).and_then(|index| segments.get(index)) {
-            Some(segment) => segment.file as usize + (base + logical - segment.joined as usize),
-            None => start,
+        let at = start as usize + logical;
+        let after = arena.segments.partition_point(|s| s.joined as usize <= at);
+        match after
+            .checked_sub(1)
+            .and_then(|last| arena.segments.get(last))
+        {
+            Some(segment) if segment.joined >= start => {
+                segment.file as usize + (at - segment.joined as usize)
+            }
+            // In its first piece.
+            _ => self.node.start as usize + logical,
         }
     }
 
@@ -442,13 +447,7 @@ impl<'d> Instruction<'d> {
     /// The heredocs in order. Those of an ONBUILD belong to it, not to the instruction behind it.
     pub fn heredocs(&self) -> impl ExactSizeIterator<Item = Heredoc<'d>> + use<'d> {
         let file = self.file;
-        let (from, to) = self.node.heredocs;
-        let heredocs = file
-            .arena
-            .heredocs
-            .get(from as usize..to as usize)
-            .unwrap_or_default();
-        heredocs.iter().map(move |heredoc| {
+        file.arena.heredocs(self.node).iter().map(move |heredoc| {
             let span = Span {
                 start: heredoc.start as usize,
                 end: heredoc.end as usize,
@@ -474,7 +473,10 @@ impl<'d> Instruction<'d> {
     /// The instruction behind ONBUILD.
     #[must_use]
     pub fn nested(&self) -> Option<Self> {
-        let node = self.file.arena.nested.get(self.node.nested as usize)?;
+        let node = match self.node.kind {
+            Keyword::Onbuild => self.file.arena.nested(self.node)?,
+            _ => return None,
+        };
         Some(Self {
             file: self.file,
             node,

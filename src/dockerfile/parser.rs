@@ -16,43 +16,41 @@ use super::{
 /// Offsets are kept in 32 bits, with room for twice the file.
 const MAX_FILE: usize = 1 << 30;
 
-/// An instruction as the tree keeps it. Small, because short instructions are many times the file otherwise.
+/// An instruction as the tree keeps it. 32 bytes, because short instructions are many times the file otherwise.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Node {
     pub kind: Keyword,
     pub shape: Shape,
-    /// Where in the logical line it begins: behind the ONBUILDs.
-    pub from: u32,
+    /// Whether its logical line is put together from several.
+    pub joined: bool,
     /// Where in [`Arena::words`] its flags begin, its words, and what is behind them. All of these count from the
     /// beginning of the logical line.
     pub flags: u32,
     pub words: u32,
     pub behind: u32,
-    pub heredocs: (u32, u32),
-    /// The instruction behind ONBUILD, in [`Arena::nested`]; [`NONE`] without one.
-    pub nested: u32,
-    pub text: Text,
-    pub first_line: u32,
-    pub last_line: u32,
+    /// The first line.
+    pub line: u32,
     /// Bytes of the file: from the first character of the instruction to the end of its last line (without newline).
     pub start: u32,
     pub end: u32,
+    /// In [`Arena::more`]; [`NONE`] when it is all of one line of the file.
+    pub more: u32,
+}
+
+/// What an instruction has that is not all of one line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct More {
+    /// Where in the logical line it begins: behind the ONBUILDs.
+    pub from: u32,
+    /// The logical line: bytes of [`Arena::joined`] if it is joined, else of the file.
+    pub text: (u32, u32),
+    pub last_line: u32,
 }
 
 /// No index.
-pub(super) const NONE: u32 = u32::MAX;
+const NONE: u32 = u32::MAX;
 
-/// Where a logical line is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Text {
-    /// In the file, from the node's start to here.
-    File { end: u32 },
-    /// In [`Arena::joined`], because it has several lines: from where its first piece begins to where the one behind
-    /// its last piece does. Both are indexes of [`Arena::segments`].
-    Joined { first: u32, last: u32 },
-}
-
-/// A piece of a joined line: what begins at `joined` in [`Arena::joined`] comes from `file` on.
+/// A piece of a joined line other than its first: what begins at `joined` in [`Arena::joined`] comes from `file` on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Segment {
     pub joined: u32,
@@ -71,6 +69,7 @@ pub(super) struct RawHeredoc {
     pub terminator_end: u32,
 }
 
+/// What the instructions refer to, each list in the order of the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Arena {
     pub joined: Vec<u8>,
@@ -78,33 +77,61 @@ pub(super) struct Arena {
     pub words: Words,
     pub heredocs: Vec<RawHeredoc>,
     pub names: String,
+    /// The instructions behind ONBUILD. They begin where it does; those of one file line by the place in it.
     pub nested: Vec<Node>,
-}
-
-impl Text {
-    /// The logical line of an instruction that begins at `start` of the file.
-    fn of<'t>(
-        self,
-        source: &'t [u8],
-        start: u32,
-        joined: &'t [u8],
-        segments: &[Segment],
-    ) -> &'t [u8] {
-        let at = |segment: u32| Some(segments.get(segment as usize)?.joined as usize);
-        let text = match self {
-            Self::File { end } => source.get(start as usize..end as usize),
-            Self::Joined { first, last } => at(first)
-                .zip(at(last))
-                .and_then(|(start, end)| joined.get(start..end)),
-        };
-        text.unwrap_or_default()
-    }
+    pub more: Vec<More>,
 }
 
 impl Arena {
-    /// The logical line of an instruction that begins at `start` of the file.
-    pub(super) fn text<'t>(&'t self, source: &'t [u8], start: u32, text: Text) -> &'t [u8] {
-        text.of(source, start, &self.joined, &self.segments)
+    pub(super) fn more(&self, node: &Node) -> Option<&More> {
+        self.more.get(node.more as usize)
+    }
+
+    /// Where in its logical line an instruction begins.
+    pub(super) fn from(&self, node: &Node) -> usize {
+        self.more(node).map_or(0, |more| more.from as usize)
+    }
+
+    /// The logical line of an instruction.
+    #[inline]
+    pub(super) fn text<'t>(&'t self, source: &'t [u8], node: &Node) -> &'t [u8] {
+        let (start, end) = self.more(node).map_or((node.start, node.end), |m| m.text);
+        let bytes = if node.joined { &self.joined } else { source };
+        bytes.get(start as usize..end as usize).unwrap_or_default()
+    }
+
+    /// The instruction behind ONBUILD.
+    pub(super) fn nested(&self, outer: &Node) -> Option<&Node> {
+        let from = self.from(outer);
+        let before = |node: &Node| (node.start, self.from(node)) <= (outer.start, from);
+        let first = self.nested.partition_point(before);
+        let node = self.nested.get(first)?;
+        (node.start == outer.start).then_some(node)
+    }
+
+    /// The heredocs of an instruction.
+    pub(super) fn heredocs(&self, node: &Node) -> &[RawHeredoc] {
+        let from = self
+            .heredocs
+            .partition_point(|heredoc| heredoc.start < node.start);
+        let to = self
+            .heredocs
+            .partition_point(|heredoc| heredoc.start < node.end);
+        self.heredocs.get(from..to).unwrap_or_default()
+    }
+}
+
+/// Makes room in a list that is full, as if the rest of the file were like the part that is read. So large lists are
+/// moved once or twice, and what is reserved and not used stays within what the densest file needs.
+#[inline]
+pub(super) fn make_room<T>(list: &mut Vec<T>, read: usize, total: usize) {
+    #[cold]
+    fn grow<T>(list: &mut Vec<T>, read: usize, total: usize) {
+        let rest = total.saturating_sub(read).saturating_mul(list.len()) / read.max(1);
+        list.reserve_exact(rest.max(list.len() / 16) + 4);
+    }
+    if list.len() == list.capacity() {
+        grow(list, read, total);
     }
 }
 
@@ -131,7 +158,7 @@ pub(super) fn parse(source: &[u8]) -> Result<Dockerfile<'_>, ParseError> {
         directives: Directives::new(b"#"),
         found: Vec::new(),
         arena: Arena {
-            words: Words::with_capacity(source.len() / 16 + 4),
+            words: Words::of_file(source.len()),
             ..Arena::default()
         },
         nodes: Vec::with_capacity(source.len() / 32 + 2),
@@ -320,82 +347,63 @@ impl<'s> Parser<'s> {
     fn instruction(&mut self, first: Piece<'s>) -> Result<(), Failure> {
         let first_line = self.line;
         let mut end = first.end();
-        let text = match self.continued(first) {
-            None => Text::File { end: small(end) },
-            Some(piece) => self.join(piece, &mut end)?,
+        let joined = match self.continued(first) {
+            None => None,
+            Some(piece) => Some(self.join(piece, &mut end)?),
         };
         let whole = Span {
             start: first.start,
             end,
         };
-        self.node(text, whole, first_line)?;
-        self.heredocs(whole, first_line)?;
-        let last_line = small(self.line);
-        if let Some(node) = self.nodes.last_mut() {
-            node.last_line = last_line;
-        }
-        Ok(())
+        self.node(joined, whole, first_line)?;
+        self.heredocs(whole, first_line)
     }
 
     /// Joins a continued line with those that follow. Comments and blank lines between them are dropped.
-    fn join(&mut self, first: Piece<'s>, end: &mut usize) -> Result<Text, Failure> {
-        let first_segment = self.arena.segments.len();
+    fn join(&mut self, first: Piece<'s>, end: &mut usize) -> Result<(u32, u32), Failure> {
+        let total = self.source.len();
         if self.arena.joined.capacity() == 0 {
             // At most the rest of the file: nothing is moved as it grows.
-            self.arena
-                .joined
-                .reserve_exact(self.source.len().saturating_sub(first.start));
-            self.arena.segments.reserve(32);
+            let rest = total.saturating_sub(first.start);
+            self.arena.joined.reserve_exact(rest);
         }
-        let mut piece = first;
+        let start = small(self.arena.joined.len());
+        self.arena.joined.extend_from_slice(first.text);
         let mut more = true;
-        loop {
+        while more {
+            let Some(content) = self.next_line() else {
+                self.end()?;
+                break;
+            };
+            *end = content.end();
+            if let None | Some(b'#') = trim_start(content.text).first() {
+                continue;
+            }
+            let continued = self.continued(content);
+            more = continued.is_some();
+            let piece = continued.unwrap_or(content);
             if !piece.text.is_empty() {
-                self.arena.segments.push(Segment {
-                    joined: small(self.arena.joined.len()),
+                let Arena {
+                    joined, segments, ..
+                } = &mut self.arena;
+                make_room(segments, self.at, total);
+                segments.push(Segment {
+                    joined: small(joined.len()),
                     file: small(piece.start),
                 });
-                self.arena.joined.extend_from_slice(piece.text);
+                joined.extend_from_slice(piece.text);
             }
-            if !more {
-                break;
-            }
-            piece = loop {
-                let Some(content) = self.next_line() else {
-                    self.end()?;
-                    more = false;
-                    break Piece {
-                        start: *end,
-                        text: b"",
-                    };
-                };
-                *end = content.end();
-                match trim_start(content.text).first() {
-                    None | Some(b'#') => continue,
-                    Some(_) => {}
-                }
-                match self.continued(content) {
-                    Some(piece) => break piece,
-                    None => {
-                        more = false;
-                        break content;
-                    }
-                }
-            };
         }
-        let last = self.arena.segments.len();
-        self.arena.segments.push(Segment {
-            joined: small(self.arena.joined.len()),
-            file: small(*end),
-        });
-        Ok(Text::Joined {
-            first: small(first_segment),
-            last: small(last),
-        })
+        Ok((start, small(self.arena.joined.len())))
     }
 
     /// `newNodeFromLine`, and for ONBUILD the instruction behind it, and so on without recursion.
-    fn node(&mut self, text: Text, whole: Span, first_line: usize) -> Result<(), Failure> {
+    fn node(
+        &mut self,
+        joined: Option<(u32, u32)>,
+        whole: Span,
+        first_line: usize,
+    ) -> Result<(), Failure> {
         let Self {
             source,
             arena,
@@ -405,16 +413,18 @@ impl<'s> Parser<'s> {
             ..
         } = self;
         let Arena {
-            joined,
-            segments,
+            joined: bytes,
             words: found,
             nested,
+            more,
             ..
         } = arena;
-        let start = small(whole.start);
-        let logical = text.of(source, start, joined, segments);
+        let text = joined.unwrap_or((small(whole.start), small(whole.end)));
+        let bytes = if joined.is_some() { bytes } else { *source };
+        let logical = bytes.get(text.0 as usize..text.1 as usize);
+        let logical = logical.unwrap_or_default();
         let (mut from, mut to) = (0, logical.len());
-        let first_nested = nested.len();
+        found.begin_line(whole.start);
         loop {
             let flags = found.len();
             let split = words::split_command(logical, from, to, *escape, found);
@@ -428,37 +438,37 @@ impl<'s> Parser<'s> {
                     kind,
                 })
             })?;
+            let read = whole.start + from;
+            let index = if from > 0 || joined.is_some() {
+                make_room(more, read, source.len());
+                more.push(More {
+                    from: small(from),
+                    text,
+                    last_line: small(*line),
+                });
+                small(more.len() - 1)
+            } else {
+                NONE
+            };
             let into = if from == 0 { &mut *nodes } else { &mut *nested };
+            make_room(into, read, source.len());
             into.push(Node {
                 kind,
                 shape,
-                from: small(from),
+                joined: joined.is_some(),
                 flags: small(flags),
                 words: small(words),
                 behind: small(found.len()),
-                heredocs: (0, 0),
-                nested: NONE,
-                text,
-                first_line: small(first_line),
-                last_line: small(*line),
-                start,
+                line: small(first_line),
+                start: small(whole.start),
                 end: small(whole.end),
+                more: index,
             });
             if kind != Keyword::Onbuild || args.0 >= args.1 {
-                break;
+                return Ok(());
             }
             (from, to) = args;
-            let inner = nested.len();
-            let outer = if inner == first_nested {
-                nodes.last_mut()
-            } else {
-                nested.last_mut()
-            };
-            if let Some(outer) = outer {
-                outer.nested = small(inner);
-            }
         }
-        Ok(())
     }
 
     /// Whether a `<<` may be in the line once its pieces are joined: a `<` is followed by another, or by the end of its
@@ -487,23 +497,28 @@ impl<'s> Parser<'s> {
         let Some(node) = self.nodes.last() else {
             return Ok(());
         };
-        let carrier = self.arena.nested.get(node.nested as usize);
-        let carrier = carrier.unwrap_or(node);
+        let carrier = match node.kind {
+            Keyword::Onbuild => self.arena.nested(node).unwrap_or(node),
+            _ => node,
+        };
         let carries = matches!(carrier.kind, Keyword::Add | Keyword::Copy | Keyword::Run);
         if !carries || carrier.shape.json {
             return Ok(());
         }
-        let (start, text) = (node.start, node.text);
         if !self.may_announce(whole) {
             return Ok(());
         }
+        let Some(node) = self.nodes.last() else {
+            return Ok(());
+        };
         let mut names = std::mem::take(&mut self.arena.names);
         let mut heredocs = std::mem::take(&mut self.arena.heredocs);
         let first = heredocs.len();
-        let logical = self.arena.text(self.source, start, text);
+        let logical = self.arena.text(self.source, node);
         let lexed = heredoc::in_line(logical, &mut |heredoc| {
             let start = small(names.len());
             names.push_str(&heredoc.name);
+            make_room(&mut heredocs, whole.end, self.source.len());
             heredocs.push(RawHeredoc {
                 name: (start, small(names.len())),
                 expand: heredoc.expand,
@@ -539,11 +554,21 @@ impl<'s> Parser<'s> {
                 }
             }
         }
-        if let (Some(node), Some(last)) = (
-            self.nodes.last_mut(),
-            heredocs.get(first..).and_then(<[_]>::last),
-        ) {
-            node.heredocs = (small(first), small(heredocs.len()));
+        let last = heredocs.get(first..).and_then(<[_]>::last);
+        if let (Some(node), Some(last)) = (self.nodes.last_mut(), last) {
+            let more = &mut self.arena.more;
+            if node.more == NONE {
+                node.more = small(more.len());
+                make_room(more, whole.end, self.source.len());
+                more.push(More {
+                    from: 0,
+                    text: (node.start, node.end),
+                    last_line: node.line,
+                });
+            }
+            if let Some(more) = more.get_mut(node.more as usize) {
+                more.last_line = small(self.line);
+            }
             node.end = last.terminator_end;
         }
         (self.arena.names, self.arena.heredocs) = (names, heredocs);

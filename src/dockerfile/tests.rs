@@ -404,3 +404,35 @@ fn hostile_sizes_take_linear_time_and_memory() {
         Some(10_000)
     );
 }
+
+#[test]
+fn the_last_heredoc_of_a_name_is_the_file() {
+    let file = parse("FROM x\nADD <<A <<-B <<A /d\n1\nA\n\t2\nB\n3\nA\n");
+    let stages = file.stages().expect("valid");
+    let CommandKind::Add(add) = &stages.stages[0].commands[0].kind else {
+        panic!("ADD")
+    };
+    let contents: Vec<(String, String)> = add
+        .sources
+        .contents()
+        .map(|file| (file.name.into_owned(), lossy(&file.data).into_owned()))
+        .collect();
+    let contents: Vec<_> = contents.iter().map(|(n, d)| (&**n, &**d)).collect();
+    assert_eq!(contents, [("A", "3\n"), ("B", "2\n"), ("A", "3\n")]);
+    assert_eq!(add.sources.paths().count(), 0);
+}
+
+#[test]
+fn lists_of_hostile_files_grow_with_them() {
+    for (part, text) in [("CMD\n", ""), ("ONBUILD ", "RUN x"), ("CMD \\\nx\n", "")] {
+        let text = format!("FROM x\n{}{text}", part.repeat(5_000));
+        let file = parse(&text);
+        assert_eq!(file.print(), text.as_bytes());
+        let nodes = file.nodes.capacity() + file.arena.nested.capacity();
+        assert!(
+            nodes * size_of::<parser::Node>() <= text.len() * 10,
+            "{part:?}"
+        );
+    }
+    assert_eq!(size_of::<parser::Node>(), 32);
+}

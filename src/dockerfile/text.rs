@@ -94,6 +94,27 @@ pub(crate) fn behind(text: &[u8], those: impl Fn(u8) -> bool) -> &[u8] {
     rest
 }
 
+/// What is behind the bytes in front that are not blank.
+#[inline]
+pub(crate) fn behind_word(text: &[u8]) -> &[u8] {
+    let mut rest = text;
+    while let [first, tail @ ..] = rest
+        && !is_blank(*first)
+    {
+        rest = match rest.first_chunk::<8>() {
+            Some(first) => {
+                // Only bytes up to the space can be blank; the lowest bit left is that of the first of them.
+                let word = u64::from_le_bytes(*first);
+                let low = word.wrapping_sub(0x2121_2121_2121_2121) & !word & 0x8080_8080_8080_8080;
+                let skipped = low.trailing_zeros() as usize / 8;
+                rest.get(skipped.max(1)..).unwrap_or_default()
+            }
+            None => tail,
+        };
+    }
+    rest
+}
+
 /// The text without the Unicode white space in front.
 #[inline]
 pub(crate) fn trim_start(text: &[u8]) -> &[u8] {
@@ -201,6 +222,18 @@ mod tests {
         );
         assert_eq!(decode_last("x€".as_bytes()), ('€', 3));
         assert_eq!(decode_last(b"x\x80"), ('\u{fffd}', 1));
+    }
+
+    #[test]
+    fn words_end_at_blanks() {
+        for len in 0..20 {
+            for byte in 0..=u8::MAX {
+                let word = [b"a".repeat(len), vec![byte], b"bcdefgh i".to_vec()].concat();
+                let expected = word.iter().position(|byte| is_blank(*byte));
+                let found = word.len() - behind_word(&word).len();
+                assert_eq!(Some(found), expected, "{word:?}");
+            }
+        }
     }
 
     #[test]

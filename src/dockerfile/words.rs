@@ -6,6 +6,7 @@
 use super::{
     Keyword, ParseErrorKind,
     json::{self, Array},
+    parser::make_room,
     text::{self, decode, is_blank, is_space_byte},
 };
 
@@ -27,7 +28,8 @@ const QUOTED: u32 = 1 << 31;
 struct Changed {
     start: u32,
     end: u32,
-    text: Box<str>,
+    /// Where its text ends in [`Words::texts`]; that of the word before ends where it begins.
+    text_end: u32,
 }
 
 /// Flags and words of all instructions, in the order of the file.
@@ -35,14 +37,24 @@ struct Changed {
 pub(super) struct Words {
     all: Vec<RawWord>,
     changed: Vec<Changed>,
+    texts: String,
+    /// Bytes of the file, and where in it the line at hand begins.
+    total: usize,
+    line: usize,
 }
 
 impl Words {
-    pub(super) fn with_capacity(count: usize) -> Self {
+    pub(super) fn of_file(total: usize) -> Self {
         Self {
-            all: Vec::with_capacity(count),
-            changed: Vec::new(),
+            all: Vec::with_capacity(total / 16 + 4),
+            total,
+            ..Self::default()
         }
+    }
+
+    /// What comes is of the logical line that begins there in the file.
+    pub(super) fn begin_line(&mut self, start: usize) {
+        self.line = start;
     }
 
     pub(super) fn len(&self) -> usize {
@@ -50,14 +62,20 @@ impl Words {
     }
 
     /// For [`Self::rewind`].
-    fn mark(&self) -> (usize, usize) {
-        (self.all.len(), self.changed.len())
+    fn mark(&self) -> (usize, usize, usize) {
+        (self.all.len(), self.changed.len(), self.texts.len())
     }
 
     /// Takes back what was added since.
-    fn rewind(&mut self, (all, changed): (usize, usize)) {
+    fn rewind(&mut self, (all, changed, texts): (usize, usize, usize)) {
         self.all.truncate(all);
         self.changed.truncate(changed);
+        self.texts.truncate(texts);
+    }
+
+    fn push(&mut self, word: RawWord, end: usize) {
+        make_room(&mut self.all, self.line + end, self.total);
+        self.all.push(word);
     }
 
     pub(super) fn get(&self, from: u32, to: u32) -> &[RawWord] {
@@ -65,28 +83,33 @@ impl Words {
     }
 
     fn plain(&mut self, start: usize, end: usize) {
-        self.all.push(RawWord {
+        let word = RawWord {
             start: small(start),
             end: small(end),
-        });
+        };
+        self.push(word, end);
     }
 
     fn quoted(&mut self, start: usize, end: usize) {
-        self.all.push(RawWord {
+        let word = RawWord {
             start: small(start),
             end: small(end) | QUOTED,
-        });
+        };
+        self.push(word, end);
     }
 
-    fn changed(&mut self, start: usize, end: usize, text: String) {
-        self.all.push(RawWord {
+    fn changed(&mut self, start: usize, end: usize, text: &str) {
+        let word = RawWord {
             start: small(self.changed.len()) | CHANGED,
             end: 0,
-        });
+        };
+        self.push(word, end);
+        self.texts.push_str(text);
+        make_room(&mut self.changed, self.line + end, self.total);
         self.changed.push(Changed {
             start: small(start),
             end: small(end),
-            text: text.into(),
+            text_end: small(self.texts.len()),
         });
     }
 
@@ -95,6 +118,18 @@ impl Words {
             return None;
         }
         self.changed.get((word.start & !CHANGED) as usize)
+    }
+
+    /// What a changed word says.
+    #[cold]
+    fn changed_text(&self, word: RawWord) -> &[u8] {
+        let index = (word.start & !CHANGED) as usize;
+        let end = |index: usize| self.changed.get(index).map(|word| word.text_end as usize);
+        let start = index.checked_sub(1).and_then(end).unwrap_or_default();
+        let text = self.texts.as_bytes();
+        end(index)
+            .and_then(|end| text.get(start..end))
+            .unwrap_or_default()
     }
 
     /// The bytes of the line that are the word, for JSON with the quotes.
@@ -109,10 +144,10 @@ impl Words {
     #[inline]
     pub(super) fn text<'t>(&'t self, word: RawWord, line: &'t [u8]) -> &'t [u8] {
         let (start, end) = (word.start as usize, (word.end & !QUOTED) as usize);
-        match self.find(word) {
-            Some(changed) => changed.text.as_bytes(),
-            None if word.end & QUOTED == 0 => line.get(start..end).unwrap_or_default(),
-            None => line
+        match (word.start & CHANGED != 0, word.end & QUOTED != 0) {
+            (true, _) => self.changed_text(word),
+            (false, false) => line.get(start..end).unwrap_or_default(),
+            (false, true) => line
                 .get(start + 1..end.saturating_sub(1))
                 .unwrap_or_default(),
         }
@@ -162,7 +197,7 @@ pub(super) fn split_command(
 
 /// What is behind the keyword that `text` begins with.
 pub(super) fn behind_keyword(text: &[u8]) -> &[u8] {
-    text::behind(text, |byte| !is_blank(byte))
+    text::behind_word(text)
 }
 
 /// `extractBuilderFlags`: words that begin with `--`, byte by byte; returns where the rest begins.
@@ -198,7 +233,7 @@ fn extract_flags(line: &[u8], from: usize, end: usize, escape: u8, flags: &mut W
                 if value == "--" {
                     return at;
                 }
-                flags.changed(start, at, value);
+                flags.changed(start, at, &value);
             }
         }
     }
@@ -324,7 +359,7 @@ pub(super) fn parse_args(
                     words.plain(start + from, start + to);
                 } else {
                     let text = text::lossy(args.get(from..to).unwrap_or_default());
-                    words.changed(start + from, start + to, text.into_owned());
+                    words.changed(start + from, start + to, &text);
                 }
             });
             Ok(Shape::default())
@@ -411,7 +446,7 @@ fn json_words(
         let literal = array.get(from..to).unwrap_or_default();
         let offset = end - array.len();
         if literal.contains(&b'\\') || std::str::from_utf8(literal).is_err() {
-            words.changed(offset + from, offset + to, json::decode_string(literal));
+            words.changed(offset + from, offset + to, &json::decode_string(literal));
         } else {
             words.quoted(offset + from, offset + to);
         }
@@ -431,7 +466,7 @@ fn split_blanks(args: &[u8], start: usize, words: &mut Words) {
     let end = start + args.len();
     let mut rest = args;
     while !rest.is_empty() {
-        let behind = text::behind(rest, |byte| !is_blank(byte));
+        let behind = text::behind_word(rest);
         words.plain(end - rest.len(), end - behind.len());
         rest = text::behind(behind, is_blank);
     }
@@ -461,7 +496,7 @@ fn pairs(
             Some(at) => {
                 let (name, value) = written.split_at_checked(at).unwrap_or_default();
                 for half in [name, value.get(1..).unwrap_or_default()] {
-                    words.changed(start + from, start + to, text::lossy(half).into_owned());
+                    words.changed(start + from, start + to, &text::lossy(half));
                 }
             }
             None if words.len() == first => legacy = true,

@@ -69,7 +69,7 @@ impl Builder<'_> {
             expanded.push(self.expand_in(id, path)?);
         }
         let destination = self.expand_in(id, sources.destination())?;
-        for content in sources.contents.iter().filter(|content| content.expand) {
+        for content in sources.contents().filter(|content| content.expand) {
             self.expand_data(id, &content.data)?;
         }
         // pathRelativeToWorkingDir, of which only the refusals matter.
@@ -183,7 +183,7 @@ impl Builder<'_> {
     }
 
     fn check_contents(&self, id: StateId, sources: &Sources<'_>) -> Result<(), ErrorKind> {
-        for content in &sources.contents {
+        for content in sources.contents() {
             path::without_drive(&content.name, self.os(id), false)?;
         }
         Ok(())

@@ -160,8 +160,8 @@ fn only_source<'a>(
             }
             CommandKind::Add(add) if found.is_none() => {
                 let mut paths = add.sources.paths();
-                let (Some((path, _)), None, []) =
-                    (paths.next(), paths.next(), add.sources.contents.as_slice())
+                let (Some((path, _)), None, None) =
+                    (paths.next(), paths.next(), add.sources.contents().next())
                 else {
                     return refuse("must have exactly one remote ADD source");
                 };

@@ -154,19 +154,13 @@ fn context(
             });
         }
         (Pin::Digest(digest), None, Some(value)) if value.starts_with("oci-layout:") => {
-            let name = value
-                .trim_start_matches("oci-layout:")
-                .trim_start_matches("//");
-            let name = name.split('@').next().unwrap_or_default();
-            let store = match name.rsplit_once(':') {
-                Some((store, tag)) if !tag.contains('/') => store,
-                _ => name,
-            };
-            expected.oci_layouts.insert(OciPin {
-                store: store.to_owned(),
-                session: session.to_owned(),
-                digest: digest.clone(),
-            });
+            if let Some((store, _)) = crate::reference::layout(value) {
+                expected.oci_layouts.insert(OciPin {
+                    store: store.to_owned(),
+                    session: session.to_owned(),
+                    digest: digest.clone(),
+                });
+            }
         }
         (Pin::Digest(digest), None, Some(url)) => {
             expected

@@ -6,10 +6,12 @@
 //! nested    the stock frontend turns the rewritten file into LLB
 //! gate      that LLB against what was verified
 //! nested    the same LLB, naming the user's own file
+//! attest    what was verified, beside the result
 //! ```
 //!
 //! Nothing of the build runs before it is returned, and nothing is returned that the gate did not let through.
 
+mod attest;
 mod downloads;
 mod failure;
 mod gate;
@@ -18,6 +20,7 @@ mod options;
 mod replay;
 mod requests;
 mod source;
+mod stock_text;
 
 use std::{collections::BTreeMap, ffi::OsString, io::Write as _, path::Path, time::Duration};
 
@@ -25,10 +28,11 @@ use jiff::Timestamp;
 
 pub use failure::{Failure, Files};
 use nested::{Nested, Stock};
-use options::{CacheImport, Options};
+use options::{CacheImport, Options, Wanted};
 use source::Sources;
 
 use crate::{
+    digest::Digest,
     dockerfile::{Dockerfile, syntax},
     fetch::{self, ImageConfig, Platform, Source},
     gateway::{self, BuildResult, CacheOptionsEntry, Client, Ended, Session},
@@ -37,7 +41,7 @@ use crate::{
     pipeline::{self, Build, Outcome, PlatformOutcome},
     policy::{Layer, LocalFolder, Policy, PolicyError},
     reference::ImageReference,
-    report::{Finding, Kind, Place},
+    report::{Finding, Kind, Place, statement::Read},
     resolve::{
         buildkit::{self, BuildKit},
         config,
@@ -218,7 +222,7 @@ async fn build(
         stock: &stock,
     };
     let imports: Vec<CacheOptionsEntry> = imports.into_iter().map(cache_entry).collect();
-    let record = options.record().map_err(option_failure)?;
+    let wanted = options.wanted().map_err(option_failure)?;
     let steps = replay::Steps::new(client, &build, &resolver, &options, &session.id)?;
     let groups = groups(&outcome.platforms);
     let mut results = Vec::new();
@@ -251,25 +255,44 @@ async fn build(
         if let Some(steps) = &steps {
             // What launchers bring in is for them only: the stock frontend's graph of the next platform may not have it.
             let mut expected = expected.clone();
-            if let Some(which) = record {
-                result = steps
-                    .record(which, result, &mut expected, first)
-                    .await?
-                    .map_err(Failure::Findings)?;
-            } else {
-                none(steps.replay(&mut result, &mut expected, first).await?)?;
-                look(&result, &expected)?;
-            }
+            result = match &wanted {
+                Wanted::Image => {
+                    none(steps.replay(&mut result, &mut expected, first).await?)?;
+                    look(&result, &expected)?;
+                    result
+                }
+                Wanted::Recordings(which) => {
+                    let recorded = steps.record(*which, result, &mut expected, first).await?;
+                    recorded.map_err(Failure::Findings)?
+                }
+                Wanted::Store => {
+                    let store = steps.store_image(result, &mut expected, first).await?;
+                    store.map_err(Failure::Findings)?
+                }
+                Wanted::Text(store) => {
+                    let text = steps.text(store, result, first).await?;
+                    text.map_err(Failure::Findings)?
+                }
+            };
         }
         results.push(
             nested::with_own_file(client, result, &sources, &first.rewritten, &imports).await?,
         );
     }
-    match results.len() {
-        1 => results.pop().ok_or_else(nothing),
-        0 => Err(nothing()),
-        _ => nested::merge(results),
+    let mut result = match results.len() {
+        1 => results.pop().ok_or_else(nothing)?,
+        0 => return Err(nothing()),
+        _ => nested::merge(results)?,
+    };
+    if let Some(inline_only) = options.provenance().map_err(option_failure)? {
+        let dockerfile = (
+            sources.filename.clone(),
+            Digest::sha256(&sources.dockerfile),
+        );
+        let read = (&dockerfile, settings.read.as_slice());
+        attest::attach(client, &mut result, read, &outcome, inline_only).await?;
     }
+    Ok(result)
 }
 
 /// An error, unless there are no findings.
@@ -291,7 +314,7 @@ async fn refuse(
     let file = &untouched.sources.filename;
     let finding = pipeline::unreadable(file, error);
     let ours = Failure::Findings(vec![finding]);
-    if error.is_bound() {
+    if error.is_bound() || pipeline::has_too_many_lines(&untouched.sources.dockerfile) {
         return ours;
     }
     untouched.complaint(contexts).await.unwrap_or(ours)
@@ -326,6 +349,8 @@ fn groups(platforms: &[PlatformOutcome]) -> Vec<Vec<&PlatformOutcome>> {
 
 /// Policy, lock and evidence of a build.
 struct Settings {
+    /// The files that were read for them, the organisation's first.
+    read: Vec<Read>,
     policy: Policy,
     lock: Lock,
     evidence: Evidence,
@@ -333,7 +358,7 @@ struct Settings {
 
 impl Settings {
     fn read(sources: &Sources, organisation: &Path) -> Result<Self, Failure> {
-        let mut layers = Vec::new();
+        let (mut read, mut layers) = (Vec::new(), Vec::new());
         let path = organisation.join("policy.toml");
         match std::fs::read(&path) {
             Ok(bytes) => {
@@ -342,6 +367,7 @@ impl Settings {
                     Layer::parse(&bytes, &name, &LocalFolder::new(organisation))
                         .map_err(bad_file)?,
                 );
+                read.push((name, Digest::sha256(&bytes)));
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             // A policy that is there and cannot be read must not count as none.
@@ -365,8 +391,14 @@ impl Settings {
                 })
                 .collect();
             layers.push(Layer::parse(bytes, &sources.policy_name, &keys).map_err(bad_file)?);
+            read.push((sources.policy_name.clone(), Digest::sha256(bytes)));
         }
         let file = |extension: &str| format!("{}.{extension}", sources.filename);
+        for name in ["lock", "evidence"] {
+            if let Some(bytes) = sources.project.get(name) {
+                read.push((file(name), Digest::sha256(bytes)));
+            }
+        }
         let lock = match sources.project.get("lock") {
             Some(bytes) => Lock::parse(bytes, &file("lock")).map_err(bad_file)?,
             None => Lock::default(),
@@ -376,6 +408,7 @@ impl Settings {
             None => Evidence::default(),
         };
         Ok(Self {
+            read,
             policy: Policy::new(layers),
             lock,
             evidence,

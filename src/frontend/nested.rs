@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// Key of a result's metadata that lists its platforms.
-const PLATFORMS: &str = "refs.platforms";
+pub(super) const PLATFORMS: &str = "refs.platforms";
 
 /// The frontend that is nested.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -215,12 +215,7 @@ pub fn without_network(result: &mut BuildResult, scanner: &str) -> Result<(), Fa
 }
 
 fn decode(bytes: &[u8]) -> Result<Definition, Failure> {
-    Definition::decode(bytes).map_err(|error| {
-        Failure::Gateway(Error::Answer {
-            call: "Solve",
-            reason: error.to_string(),
-        })
-    })
+    Definition::decode(bytes).map_err(|error| broken(error.to_string()))
 }
 
 /// The same result, whose graphs name the user's own file instead of the rewritten one, so that an error while it runs
@@ -273,17 +268,19 @@ pub async fn with_own_file(
     Ok(result)
 }
 
+/// The refusal of a result that no frontend gives.
+pub(super) fn broken(reason: String) -> Failure {
+    Failure::Gateway(Error::Answer {
+        call: "Solve",
+        reason,
+    })
+}
+
 /// Several results, each for some of the platforms, as one.
 pub fn merge(results: Vec<BuildResult>) -> Result<BuildResult, Failure> {
     let mut refs = BTreeMap::new();
     let mut merged = BuildResult::metadata(BTreeMap::new());
     let mut platforms: Vec<serde_json::Value> = Vec::new();
-    let broken = |reason: String| {
-        Failure::Gateway(Error::Answer {
-            call: "Solve",
-            reason,
-        })
-    };
     for result in results {
         let Refs::Map(map) = result.refs else {
             return Err(broken(

@@ -7,10 +7,16 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::reference::ImageReference;
+
 /// The generator that BuildKit takes when `attest:sbom` names none.
 ///
 /// Source: BuildKit `frontend/attestations/parse.go`, `defaultSBOMGenerator`.
 const DEFAULT_SBOM_GENERATOR: &str = "docker/buildkit-syft-scanner:stable-1";
+
+/// Kinds of attestations.
+const SBOM: &str = "sbom";
+const PROVENANCE: &str = "provenance";
 
 /// A cache import that the client asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +45,19 @@ pub enum Record {
     Missing,
     /// All.
     All,
+}
+
+/// What a build is to give.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// The image.
+    Image,
+    /// What steps are given while they run with the network.
+    Recordings(Record),
+    /// An image with all that steps are served from.
+    Store,
+    /// The Dockerfile that stock BuildKit builds with this store image.
+    Text(ImageReference),
 }
 
 /// An option that cannot be read.
@@ -163,20 +182,51 @@ impl Options {
         }
     }
 
-    /// Whether steps are to be recorded, by `--build-arg VERIFIED_RECORD=missing` (or `all`), and which.
+    /// What is wanted instead of the image, by `--build-arg`: `VERIFIED_RECORD=missing` (or `all`), `VERIFIED_STORE=image`, or
+    /// `VERIFIED_REWRITE=REFERENCE@DIGEST`.
     ///
     /// # Errors
-    /// Another value.
-    pub fn record(&self) -> Result<Option<Record>, OptionError> {
-        match self.get("build-arg:VERIFIED_RECORD") {
-            None | Some("") => Ok(None),
-            Some("missing") => Ok(Some(Record::Missing)),
-            Some("all") => Ok(Some(Record::All)),
-            Some(other) => Err(OptionError {
-                name: "build-arg:VERIFIED_RECORD".into(),
-                cause: format!("{other:?} is neither `missing` nor `all`"),
-            }),
+    /// Another value, or two of them.
+    pub fn wanted(&self) -> Result<Wanted, OptionError> {
+        let error = |name: &str, cause: String| OptionError {
+            name: format!("build-arg:{name}"),
+            cause,
+        };
+        let mut wanted = Wanted::Image;
+        for name in ["VERIFIED_RECORD", "VERIFIED_STORE", "VERIFIED_REWRITE"] {
+            let value = match self.get(&format!("build-arg:{name}")) {
+                None | Some("") => continue,
+                Some(value) => value,
+            };
+            if wanted != Wanted::Image {
+                return Err(error(
+                    name,
+                    "two results are wanted of one build".to_owned(),
+                ));
+            }
+            wanted = match (name, value) {
+                ("VERIFIED_RECORD", "missing") => Wanted::Recordings(Record::Missing),
+                ("VERIFIED_RECORD", "all") => Wanted::Recordings(Record::All),
+                ("VERIFIED_RECORD", other) => {
+                    let cause = format!("{other:?} is neither `missing` nor `all`");
+                    return Err(error(name, cause));
+                }
+                ("VERIFIED_STORE", "image") => Wanted::Store,
+                ("VERIFIED_STORE", other) => {
+                    return Err(error(name, format!("{other:?} is not `image`")));
+                }
+                (_, reference) => match ImageReference::parse(reference) {
+                    Ok(store) if store.digest().is_some() => Wanted::Text(store),
+                    Ok(_) => {
+                        let cause =
+                            format!("{reference} has no digest; name it as IMAGE@sha256:...");
+                        return Err(error(name, cause));
+                    }
+                    Err(cause) => return Err(error(name, cause.to_string())),
+                },
+            };
         }
+        Ok(wanted)
     }
 
     /// The subrequest, for example `frontend.lint`.
@@ -229,7 +279,7 @@ impl Options {
     /// # Errors
     /// Attributes that cannot be split, or two options that ask for an SBOM.
     pub fn sbom_scanner(&self) -> Result<Option<String>, OptionError> {
-        let Some(attrs) = self.sbom_attributes()? else {
+        let Some(attrs) = self.attributes(SBOM)? else {
             return Ok(None);
         };
         let named = attrs
@@ -249,7 +299,7 @@ impl Options {
     /// As [`Self::sbom_scanner`].
     pub fn sbom_with_scanner(&self, scanner: &str) -> Result<String, OptionError> {
         let mut fields = vec![csv_field(&format!("generator={scanner}"))];
-        for (key, value) in self.sbom_attributes()?.unwrap_or_default() {
+        for (key, value) in self.attributes(SBOM)?.unwrap_or_default() {
             if key != "generator" {
                 fields.push(csv_field(&format!("{key}={value}")));
             }
@@ -257,23 +307,30 @@ impl Options {
         Ok(fields.join(","))
     }
 
-    /// Whether an option of this name asks for an SBOM. The stock frontend takes several spellings.
+    /// Whether the client asks for provenance; if so, whether only where attestations cost nothing (`inline-only`, as buildx
+    /// does by default): not in folders and archives, and not where an image would become an index by it.
     ///
-    /// Source: BuildKit `frontend/attestations/parse.go`, `Parse`.
-    #[must_use]
-    pub fn asks_for_sbom(name: &str) -> bool {
-        ["attest:", "build-arg:BUILDKIT_ATTEST_"]
-            .iter()
-            .filter_map(|prefix| name.strip_prefix(prefix))
-            .any(|kind| kind.eq_ignore_ascii_case("sbom"))
+    /// Source: BuildKit `solver/llbsolver/proc/provenance.go`, `ProvenanceProcessor`.
+    ///
+    /// # Errors
+    /// As [`Self::sbom_scanner`].
+    pub fn provenance(&self) -> Result<Option<bool>, OptionError> {
+        let Some(attrs) = self.attributes(PROVENANCE)? else {
+            return Ok(None);
+        };
+        let last = attrs.iter().rev().find(|(key, _)| key == "inline-only");
+        Ok(Some(last.is_some_and(|(_, value)| is_true(value))))
     }
 
-    /// The attributes of the demand for an SBOM, in order; the last of a name counts.
-    fn sbom_attributes(&self) -> Result<Option<Vec<(String, String)>>, OptionError> {
-        let mut asking = self
-            .raw
-            .iter()
-            .filter(|(name, _)| Self::asks_for_sbom(name));
+    /// Whether an option of this name asks for an SBOM.
+    #[must_use]
+    pub fn asks_for_sbom(name: &str) -> bool {
+        asks_for(name, SBOM)
+    }
+
+    /// The attributes of the demand for the attestation `kind`, in order; the last of a name counts.
+    fn attributes(&self, kind: &str) -> Result<Option<Vec<(String, String)>>, OptionError> {
+        let mut asking = self.raw.iter().filter(|(name, _)| asks_for(name, kind));
         let Some((name, value)) = asking.next() else {
             return Ok(None);
         };
@@ -283,7 +340,9 @@ impl Options {
         };
         // The stock frontend takes one of them, and not always the same one.
         if asking.any(|(_, other)| other != value) {
-            return Err(error("another option asks for an SBOM in another way"));
+            return Err(error(
+                "another option asks for the same attestation in another way",
+            ));
         }
         let fields = csv_fields(value).ok_or_else(|| error("unbalanced quotes"))?;
         Ok(Some(
@@ -294,6 +353,21 @@ impl Options {
                 .collect(),
         ))
     }
+}
+
+/// Whether an option of this name asks for the attestation `kind`. BuildKit takes several spellings.
+///
+/// Source: BuildKit `frontend/attestations/parse.go`, `Parse`.
+fn asks_for(name: &str, kind: &str) -> bool {
+    ["attest:", "build-arg:BUILDKIT_ATTEST_"]
+        .iter()
+        .filter_map(|prefix| name.strip_prefix(prefix))
+        .any(|asked| asked.eq_ignore_ascii_case(kind))
+}
+
+/// Whether Go's `strconv.ParseBool` reads `value` as true.
+pub(super) fn is_true(value: &str) -> bool {
+    matches!(value, "1" | "t" | "T" | "true" | "TRUE" | "True")
 }
 
 /// Splits one record of RFC 4180; `None` if a quote is not closed. Empty text has no fields.
@@ -418,6 +492,21 @@ mod tests {
         assert_eq!(spelled.sbom_scanner().unwrap().unwrap(), "r.test/s");
         let two = options(&[("attest:sbom", ""), ("attest:SBOM", "generator=r.test/s")]);
         assert!(two.sbom_scanner().is_err());
+    }
+
+    #[test]
+    fn provenance_is_asked_for_as_the_daemon_reads_it() {
+        let asked = |value: &str| options(&[("attest:provenance", value)]).provenance();
+        assert_eq!(options(&[("attest:sbom", "")]).provenance().unwrap(), None);
+        assert_eq!(asked("").unwrap(), Some(false));
+        assert_eq!(asked("mode=min,inline-only=true").unwrap(), Some(true));
+        assert_eq!(
+            asked("inline-only=true,inline-only=no").unwrap(),
+            Some(false)
+        );
+        assert!(asked("\"mode").is_err());
+        let spelled = options(&[("build-arg:BUILDKIT_ATTEST_PROVENANCE", "mode=max")]);
+        assert_eq!(spelled.provenance().unwrap(), Some(false));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use futures_util::stream::{self, StreamExt as _};
 
 use super::{
     Failure, downloads,
-    options::{Options, Record},
+    options::{Options, Record, Wanted},
     source,
 };
 use crate::{
@@ -18,26 +18,28 @@ use crate::{
     fetch::Network,
     gateway::{BuildResult, Client, Ref, Refs, SolveRequest},
     llb::{
-        audit::{Expected, HttpPin, ImagePin},
+        audit::{Expected, HttpPin, ImagePin, OciPin},
         build::{
-            Attached, Bind, BuildError, Command, Graph, Launcher, Local, NewFile, Output, launch,
+            Access, Attached, Bind, BuildError, Command, Graph, Launcher, Local, NewFile, Output,
+            is_own, launch,
         },
         definition::Definition,
         ops::{Kind as OpKind, NetMode},
     },
     pipeline::{self, AT_ONCE, Build, PlatformOutcome},
-    reference::ImageReference,
+    policy::{Body, Subject},
+    reference::{self, ImageReference},
     replay::{
         launch::{BODIES, PLACE, RECORD, RECORDING, RECORDS},
         record::{Exchange, Recording, shown},
         step,
-        store::REPLAY,
+        store::{self, REPLAY},
+        trust,
     },
     report::{Finding, Kind, Place},
-    resolve::{
-        Resolve as _,
-        buildkit::{BuildKit, TRANSFER},
-    },
+    resolve::buildkit::{BuildKit, TRANSFER},
+    shell::{self, CheckKind},
+    verify::openpgp::{self, MAX_KEY_BYTES},
 };
 
 /// The named context that has the bodies.
@@ -46,11 +48,13 @@ pub const STORE: &str = "verified-store";
 const MAX_NAMED: usize = 5;
 
 /// Where bodies come from.
-enum Store {
+pub(super) enum Store {
     /// A folder of the client: its local name and session.
     Local(String, String),
     /// An image, with its digest.
     Image(ImageReference),
+    /// An image in an OCI layout of the client: its digest, store and session.
+    Layout(Digest, String, String),
     /// Nowhere else than where they came from.
     None,
 }
@@ -58,8 +62,8 @@ enum Store {
 /// What is needed to serve or record steps.
 pub struct Steps<'a> {
     client: &'a Client,
-    build: &'a Build<'a>,
-    resolver: &'a BuildKit<'a>,
+    pub(super) build: &'a Build<'a>,
+    pub(super) resolver: &'a BuildKit<'a>,
     options: &'a Options,
     session: &'a str,
     /// Our own image.
@@ -67,10 +71,39 @@ pub struct Steps<'a> {
 }
 
 /// A command of a graph and its key.
-struct Step {
-    id: Digest,
-    key: Digest,
-    argv: Vec<String>,
+pub(super) struct Step {
+    pub id: Digest,
+    pub key: Digest,
+    pub argv: Vec<String>,
+    /// `NAME=value`.
+    env: Vec<String>,
+    architecture: String,
+}
+
+impl Step {
+    /// The SHA-256, as digits, that it compares something with by itself.
+    fn compares(&self) -> BTreeSet<String> {
+        let variables = self.env.iter().filter_map(|text| text.split_once('='));
+        let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let reading = shell::read(&shell::Step {
+            argv: &self.argv,
+            script: None,
+            variables: &variables.collect(),
+            architecture: &self.architecture,
+        });
+        let expected = reading
+            .checks
+            .into_iter()
+            .filter_map(|check| match check.kind {
+                CheckKind::Hash {
+                    algorithm: "sha256",
+                    expected,
+                    ..
+                } => Some(expected),
+                _ => None,
+            });
+        expected.flatten().collect()
+    }
 }
 
 impl<'a> Steps<'a> {
@@ -83,7 +116,7 @@ impl<'a> Steps<'a> {
         session: &'a str,
     ) -> Result<Option<Self>, Failure> {
         let needed = build.lock.runs().next().is_some()
-            || options.record().is_ok_and(|record| record.is_some());
+            || options.wanted().is_ok_and(|wanted| wanted != Wanted::Image);
         if !needed {
             return Ok(None);
         }
@@ -121,11 +154,19 @@ impl<'a> Steps<'a> {
                 };
                 let place = self.place(&definition, &step.id, built);
                 if store.is_none() {
-                    store = Some(self.store(expected).await?);
+                    store = Some(self.store(expected)?);
                 }
                 let store = store.as_ref().unwrap_or(&Store::None);
                 let launcher = self
-                    .replayed(recording, store, expected, &mut graph, place, &mut findings)
+                    .replayed(
+                        &step,
+                        recording,
+                        store,
+                        expected,
+                        &mut graph,
+                        place,
+                        &mut findings,
+                    )
                     .await?;
                 launchers.insert(step.id, launcher);
             }
@@ -138,13 +179,15 @@ impl<'a> Steps<'a> {
     }
 
     /// The recording of a step that asked for something.
-    fn recording(&self, key: &Digest) -> Option<&'a Recording> {
+    pub(super) fn recording(&self, key: &Digest) -> Option<&'a Recording> {
         let recording = self.build.lock.run(key)?;
         (!recording.exchanges.is_empty()).then_some(recording)
     }
 
-    async fn replayed(
+    #[expect(clippy::too_many_arguments)]
+    pub(super) async fn replayed(
         &self,
+        step: &Step,
         recording: &Recording,
         store: &Store,
         expected: &mut Expected,
@@ -160,7 +203,8 @@ impl<'a> Steps<'a> {
             cause,
             next,
         };
-        let refused = self.judge(recording).await;
+        let bodies = self.bodies(step, recording, store, expected).await?;
+        let refused = self.judge(recording, &bodies).await;
         let allowed = refused.is_empty();
         for (kind, cause, next) in refused {
             findings.push(finding(kind, cause, next));
@@ -195,16 +239,63 @@ impl<'a> Steps<'a> {
             }
         }
         let output = graph.import(&folder).map_err(broken)?;
-        Ok(launcher(vec![Attached {
-            from: output,
-            selector: String::new(),
-            to: PLACE.to_owned(),
-            readonly: true,
-        }]))
+        Ok(launcher(beside(step, &output, "")))
+    }
+
+    /// What is known of the bodies that a step is given, where the policy's rules make something of it.
+    pub(super) async fn bodies(
+        &self,
+        step: &Step,
+        recording: &Recording,
+        store: &Store,
+        expected: &Expected,
+    ) -> Result<BTreeMap<Digest, Body>, Failure> {
+        let mut known: BTreeMap<Digest, Body> = BTreeMap::new();
+        for digits in step.compares() {
+            if let Ok(digest) = format!("sha256:{digits}").parse() {
+                known.entry(digest).or_default().compared = true;
+            }
+        }
+        let keys = recording.exchanges.iter().filter(|exchange| {
+            let subject = Subject::http(&exchange.url);
+            exchange.has_body() && subject.is_ok_and(|url| self.build.policy.wants_keys(&url))
+        });
+        let keys: BTreeMap<&Digest, u64> = keys.map(|one| (&one.digest, one.size)).collect();
+        if keys.is_empty() {
+            return Ok(known);
+        }
+        let mut graph = Graph::default();
+        // What cannot be had is told when the step's folder is made. It is only looked at here, and expected there.
+        let Ok(bodies) = self.load(recording, store, &mut expected.clone(), &mut graph) else {
+            return Ok(known);
+        };
+        let request = SolveRequest::definition(graph.finish(&bodies).encode());
+        let solved = self.client.solve(request, TRANSFER).await?;
+        let solved = source::single(solved.refs)?;
+        for (digest, size) in keys {
+            let small = usize::try_from(size).is_ok_and(|size| size <= MAX_KEY_BYTES);
+            let path = format!("{BODIES}/{}", digest.hex());
+            let read = self
+                .client
+                .read_file(&solved, &path, MAX_KEY_BYTES, TRANSFER);
+            // A body that is not there, or another, has no keys that count; what is wrong is told with the folder.
+            if small
+                && let Ok(bytes) = read.await
+                && Digest::sha256(&bytes) == *digest
+            {
+                known.entry(digest.clone()).or_default().keys =
+                    openpgp::published(&bytes).unwrap_or_default();
+            }
+        }
+        Ok(known)
     }
 
     /// What the policy says of each body that a step is given: those that it refuses, with the same reason together.
-    async fn judge(&self, recording: &Recording) -> Vec<(Kind, String, String)> {
+    pub(super) async fn judge(
+        &self,
+        recording: &Recording,
+        known: &BTreeMap<Digest, Body>,
+    ) -> Vec<(Kind, String, String)> {
         let bodies: BTreeSet<(&str, &Digest)> = recording
             .exchanges
             .iter()
@@ -212,8 +303,8 @@ impl<'a> Steps<'a> {
             .map(|exchange| (exchange.url.as_str(), &exchange.digest))
             .collect();
         let asked = bodies.into_iter().map(|(url, digest)| async move {
-            let judged =
-                pipeline::http(self.build, self.resolver, url, Some(&digest.to_string())).await;
+            let body = known.get(digest).cloned().unwrap_or_default();
+            let judged = pipeline::body(self.build, self.resolver, url, digest, body).await;
             judged.refusal().map(|refusal| (url, refusal))
         });
         let judged: Vec<_> = stream::iter(asked).buffered(AT_ONCE).collect().await;
@@ -251,32 +342,9 @@ impl<'a> Steps<'a> {
         let written = graph
             .files(&written, &format!("[verified] recording of {named}"))
             .map_err(broken)?;
-        let bodies = match store {
-            Store::Local(name, session) => {
-                let paths = recording.bodies().into_keys();
-                let local = Local {
-                    name: name.clone(),
-                    session: session.clone(),
-                    follow_paths: paths
-                        .map(|digest| format!("{BODIES}/{}", digest.hex()))
-                        .collect(),
-                    shared_key_hint: format!("verified-dockerfile {STORE}"),
-                    ..Local::default()
-                };
-                graph.local(&local, &format!("[verified] load what {named} downloads"))
-            }
-            Store::Image(reference) => {
-                let platform = super::gate::platform(self.build.build_platform);
-                graph.image(
-                    &reference.to_string(),
-                    &platform,
-                    &format!("[verified] load what {named} downloads"),
-                )
-            }
-            Store::None => match self.by_url(recording, expected, &mut graph) {
-                Ok(output) => output,
-                Err(cause) => return Ok(Err(cause)),
-            },
+        let bodies = match self.load(recording, store, expected, &mut graph) {
+            Ok(output) => output,
+            Err(cause) => return Ok(Err(cause)),
         };
         let words = ["/verified-dockerfile", "internal", "replay-store"];
         let file = format!("/recording/{RECORDING}");
@@ -302,6 +370,47 @@ impl<'a> Steps<'a> {
             .first()
             .ok_or_else(|| broken("a step without output"))?;
         Ok(Ok(graph.finish(made)))
+    }
+
+    /// The bodies from wherever they are, not yet checked.
+    fn load(
+        &self,
+        recording: &Recording,
+        store: &Store,
+        expected: &mut Expected,
+        graph: &mut Graph,
+    ) -> Result<Output, String> {
+        let named = shown(&recording.command);
+        Ok(match store {
+            Store::Local(name, session) => {
+                let paths = recording.bodies().into_keys();
+                let local = Local {
+                    name: name.clone(),
+                    session: session.clone(),
+                    follow_paths: paths
+                        .map(|digest| format!("{BODIES}/{}", digest.hex()))
+                        .collect(),
+                    shared_key_hint: format!("verified-dockerfile {STORE}"),
+                    ..Local::default()
+                };
+                graph.local(&local, &format!("[verified] load what {named} downloads"))
+            }
+            Store::Image(reference) => {
+                let platform = super::gate::platform(self.build.build_platform);
+                graph.image(
+                    &reference.to_string(),
+                    &platform,
+                    &format!("[verified] load what {named} downloads"),
+                )
+            }
+            Store::Layout(digest, store, session) => {
+                let name = format!("docker.io/library/{STORE}@{digest}");
+                let platform = super::gate::platform(self.build.build_platform);
+                let about = format!("[verified] load what {named} downloads");
+                graph.layout(&name, store, session, &platform, &about)
+            }
+            Store::None => return self.by_url(recording, expected, graph),
+        })
     }
 
     /// The bodies from where they came from, each checked by BuildKit. Only what a plain request gives can be had so.
@@ -362,7 +471,7 @@ impl<'a> Steps<'a> {
         graph.import(&self.own).map_err(broken)
     }
 
-    async fn store(&self, expected: &mut Expected) -> Result<Store, Failure> {
+    pub(super) fn store(&self, expected: &mut Expected) -> Result<Store, Failure> {
         let Some(value) = self.options.get(&format!("context:{STORE}")) else {
             return Ok(Store::None);
         };
@@ -375,29 +484,37 @@ impl<'a> Steps<'a> {
                 .insert(session.to_owned());
             return Ok(Store::Local(name.to_owned(), session.to_owned()));
         }
+        // Nothing of it is trusted: each body in it is compared with the lock.
+        if let Some((store, digest)) = reference::layout(value) {
+            expected.oci_layouts.insert(OciPin {
+                store: store.to_owned(),
+                session: self.session.to_owned(),
+                digest: digest.clone(),
+            });
+            return Ok(Store::Layout(
+                digest,
+                store.to_owned(),
+                self.session.to_owned(),
+            ));
+        }
         let image = value
             .strip_prefix("docker-image:")
             .and_then(|name| ImageReference::parse(name.trim_start_matches("//")).ok());
-        let Some(image) = image else {
+        let pinned = image.and_then(|image| Some((image.digest()?.clone(), image)));
+        let Some((digest, image)) = pinned else {
             return Err(broken(format!(
-                "the named context {STORE} is {value}; give it as a folder or as docker-image://IMAGE"
+                "the named context {STORE} is {value}; give it as a folder, or by its digest as docker-image://IMAGE@sha256:... or \
+                 oci-layout://PATH@sha256:..."
             )));
         };
-        let image = image.with_default_tag();
-        let found = self
-            .resolver
-            .image(&image, self.build.build_platform)
-            .await
-            .map_err(broken)?;
-        // Nothing of it is trusted: each body in it is compared with the lock.
         expected.images.insert(ImagePin {
             repository: image.repository(),
-            digest: found.digest.clone(),
+            digest,
         });
-        Ok(Store::Image(image.with_digest(found.digest)))
+        Ok(Store::Image(image))
     }
 
-    fn place(
+    pub(super) fn place(
         &self,
         definition: &Definition,
         id: &Digest,
@@ -424,7 +541,7 @@ impl<'a> Steps<'a> {
         let mut findings = Vec::new();
         let mut all = Graph::default();
         let mut outputs = Vec::new();
-        let store = self.store(expected).await?;
+        let store = self.store(expected)?;
         for reference in references(&mut result) {
             let Some(bytes) = &reference.definition else {
                 continue;
@@ -432,13 +549,13 @@ impl<'a> Steps<'a> {
             let mut definition = Definition::decode(bytes).map_err(broken)?;
             let mut graph = Graph::default();
             let root = self.own(&mut graph, expected)?;
-            let words = [
-                "/verified-dockerfile",
-                "internal",
-                "replay-folder",
-                "/out/records",
-            ];
-            let folder = Command::new(root.clone(), words.map(str::to_owned).to_vec());
+            let words = ["/verified-dockerfile", "internal", "replay-folder", "/out"];
+            let hosts = expected.extra_hosts.iter().filter(|host| !is_own(host));
+            let hosts = hosts.map(|host| format!("{}={}", host.host, host.ip));
+            let words = words.into_iter().map(str::to_owned).chain(hosts);
+            let mut folder = Command::new(root, words.collect());
+            // It tells which name servers steps with the network have, now.
+            (folder.network, folder.ignore_cache) = (NetMode::Unset, true);
             let folder = graph.exec(&folder, "[verified] make room for recordings");
             let folder = folder
                 .first()
@@ -454,6 +571,7 @@ impl<'a> Steps<'a> {
                     let place = self.place(&definition, &step.id, built);
                     let launcher = self
                         .replayed(
+                            &step,
                             recording,
                             &store,
                             expected,
@@ -472,23 +590,18 @@ impl<'a> Steps<'a> {
                 if !wanted {
                     continue;
                 }
-                let attached = [
-                    (&root, "/verified-dockerfile", RECORD, true),
-                    (&folder, "/records", RECORDS, false),
-                ];
+                let mut attached = beside(&step, &folder, &format!("/{}", store::BESIDE));
+                attached.push(attach(
+                    &folder,
+                    &format!("/{}", store::RECORDS),
+                    RECORDS,
+                    Access::Output,
+                ));
                 launchers.insert(
                     step.id,
                     Launcher {
                         words: vec![RECORD.to_owned(), step.key.hex().to_owned()],
-                        attached: attached
-                            .into_iter()
-                            .map(|(from, selector, to, readonly)| Attached {
-                                from: from.clone(),
-                                selector: selector.to_owned(),
-                                to: to.to_owned(),
-                                readonly,
-                            })
-                            .collect(),
+                        attached,
                         network: Some(NetMode::Unset),
                     },
                 );
@@ -528,6 +641,34 @@ fn is_plain(exchange: &Exchange) -> bool {
         && !exchange.asked.contains_key("range")
 }
 
+/// What a step with a launcher has: the folder `within` of `from`, the name server, and whom to trust if it needs that.
+fn beside(step: &Step, from: &Output, within: &str) -> Vec<Attached> {
+    let of = |name: &str| format!("{within}/{name}");
+    let mut attached = vec![
+        attach(from, within, PLACE, Access::Read),
+        attach(
+            from,
+            &of(store::RESOLV_CONF),
+            "/etc/resolv.conf",
+            Access::Read,
+        ),
+    ];
+    if trust::is_needed(&step.argv) {
+        let lists = trust::LISTS.iter();
+        attached.extend(lists.map(|list| attach(from, &of(trust::LIST), list, Access::Scratch)));
+    }
+    attached
+}
+
+fn attach(from: &Output, selector: &str, to: &str, access: Access) -> Attached {
+    Attached {
+        from: from.clone(),
+        selector: selector.to_owned(),
+        to: to.to_owned(),
+        access,
+    }
+}
+
 fn launcher(attached: Vec<Attached>) -> Launcher {
     Launcher {
         words: vec![format!("{PLACE}/{REPLAY}")],
@@ -537,7 +678,7 @@ fn launcher(attached: Vec<Attached>) -> Launcher {
 }
 
 /// The commands without network, in the order of the graph. What a rule of the policy gives the network needs no recording.
-fn steps(definition: &Definition) -> Vec<Step> {
+pub(super) fn steps(definition: &Definition) -> Vec<Step> {
     let mut counts: BTreeMap<Digest, usize> = BTreeMap::new();
     let mut found = Vec::new();
     for node in &definition.nodes {
@@ -554,26 +695,27 @@ fn steps(definition: &Definition) -> Vec<Step> {
             number => step::key(node.op(), exec, number),
         };
         *count = count.saturating_add(1);
+        let meta = exec.meta.clone().unwrap_or_default();
+        let platform = node.op().platform.as_ref();
         found.push(Step {
             id: node.id().clone(),
             key,
-            argv: exec
-                .meta
-                .as_ref()
-                .map(|meta| meta.args.clone())
-                .unwrap_or_default(),
+            argv: meta.args,
+            env: meta.env,
+            architecture: platform
+                .map_or_else(String::new, |platform| platform.architecture.clone()),
         });
     }
     found
 }
 
-fn references(result: &mut BuildResult) -> Vec<&mut Ref> {
+pub(super) fn references(result: &mut BuildResult) -> Vec<&mut Ref> {
     match &mut result.refs {
         Refs::Single(reference) => vec![reference],
         Refs::Map(map) => map.values_mut().collect(),
     }
 }
 
-fn broken(error: impl std::fmt::Display) -> Failure {
+pub(super) fn broken(error: impl std::fmt::Display) -> Failure {
     Failure::Status(crate::gateway::Status::new(error.to_string()))
 }

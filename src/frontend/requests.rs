@@ -14,7 +14,7 @@ use crate::{
     },
     pipeline::{Build, Outcome},
     reference::ImageReference,
-    report::{Finding, Kind, explain},
+    report::{Finding, Kind, explain, served},
     resolve::buildkit::{BuildKit, PATIENCE},
     rewrite::diff,
 };
@@ -94,15 +94,24 @@ pub fn answer(request: &str, build: &Build<'_>, outcome: &Outcome) -> Result<Bui
     let json;
     if request == DIFF {
         let mut diffs: Vec<String> = Vec::new();
+        let mut notes: Vec<String> = Vec::new();
         for built in &outcome.platforms {
             let diff = diff::unified(build.file, build.bytes, &built.rewritten.bytes, false);
             if !diffs.contains(&diff) {
                 diffs.push(diff);
             }
+            notes.extend(served::lines(build.file, &built.plan, build.lock));
         }
-        text = format!("{}{}", diffs.concat(), explain::refusals(&outcome.findings));
-        json =
-            serde_json::json!({ "diffs": diffs, "findings": explain::findings(&outcome.findings) });
+        notes.dedup();
+        text = format!(
+            "{}{}{}",
+            notes.concat(),
+            diffs.concat(),
+            explain::refusals(&outcome.findings)
+        );
+        json = serde_json::json!({
+            "diffs": diffs, "served": notes, "findings": explain::findings(&outcome.findings),
+        });
     } else {
         text = explain::text(build.file, outcome);
         json = explain::json(build.file, outcome);

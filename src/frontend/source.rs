@@ -6,7 +6,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Failure, options::Options};
+use super::{
+    Failure,
+    options::{Options, is_true},
+};
 use crate::{
     fetch::{self, GitSource},
     gateway::{Client, Error, Ref, Refs, Session, SolveRequest, Status},
@@ -120,11 +123,12 @@ pub async fn load(
         async {
             let Opened { folder, loader } =
                 open(client, &place, &wanted, &filename, Transfer::Always).await?;
-            let (dockerfile, ignore) = tokio::try_join!(
+            let (dockerfile, ignore, beside) = tokio::try_join!(
                 read(client, &folder, &filename, MAX_DOCKERFILE),
                 read(client, &folder, &ignore_name, MAX_SETTINGS),
+                read(client, &folder, &policy, MAX_SETTINGS),
             )?;
-            Ok::<_, Failure>((folder, loader, dockerfile, ignore))
+            Ok::<_, Failure>((folder, loader, dockerfile, ignore, beside))
         },
         async {
             let folder = open(client, &place, &large, &lock, Transfer::Changed)
@@ -136,7 +140,7 @@ pub async fn load(
             )
         },
     );
-    let ((folder, loader, dockerfile, ignore), side) = (files?, side?);
+    let ((folder, loader, dockerfile, ignore, policy_beside), side) = (files?, side?);
     let dockerfile = match dockerfile {
         Some(bytes) => bytes,
         None if is_default => read(client, &folder, &lower, MAX_DOCKERFILE)
@@ -151,8 +155,9 @@ pub async fn load(
             project.insert(name.to_owned(), bytes);
         }
     }
-    let (policy_place, policy_folder, policy_path) = match options.get("context:verified-policy") {
-        None => (place, folder, policy.clone()),
+    let elsewhere = options.get("context:verified-policy");
+    let (policy_place, policy_folder, policy_path, policy_text) = match elsewhere {
+        None => (place, folder, policy.clone(), policy_beside),
         Some(value) => {
             let Some(name) = value.strip_prefix("local:") else {
                 return Err(Failure::Status(Status::new(format!(
@@ -176,10 +181,12 @@ pub async fn load(
             )
             .await?
             .folder;
-            (place, folder, "verified.toml".to_owned())
+            let path = "verified.toml".to_owned();
+            let text = read(client, &folder, &path, MAX_SETTINGS).await?;
+            (place, folder, path, text)
         }
     };
-    if let Some(bytes) = read(client, &policy_folder, &policy_path, MAX_SETTINGS).await? {
+    if let Some(bytes) = policy_text {
         let keys = crate::policy::files_needed(&bytes, &policy_path).unwrap_or_default();
         if !keys.is_empty() {
             let root = policy_path
@@ -366,7 +373,7 @@ async fn remote_context(
         Ok(Some(source)) => {
             let keep = options
                 .get("build-arg:BUILDKIT_CONTEXT_KEEP_GIT_DIR")
-                .is_some_and(|value| matches!(value, "1" | "t" | "T" | "true" | "TRUE" | "True"));
+                .is_some_and(is_true);
             return git_context(resolver, source, keep, &name, expected)
                 .await
                 .map(Some);

@@ -12,12 +12,13 @@
 //! {"id":"sha256:…","kind":"notation","subject":"sha256:…","media-type":"application/jose+json","envelope":"BASE64"}
 //! {"id":"sha256:…","kind":"checksums","subject":"sha256:…","list":"BASE64"}
 //! {"id":"sha256:…","kind":"git","subject":"sha256:…","tags":["BASE64"],"commit":"BASE64"}
+//! {"id":"sha256:…","kind":"attestations","subject":"sha256:…","index":"BASE64","manifests":["BASE64"],"statements":["BASE64"]}
 //! ```
 //!
 //! A keyless signature of cosign's older format has the members `certificate`, `log` and `timestamp`, too: its annotations as they are.
 //! `subject` is the digest that the item is offered for: an image's, a file's, a checksum list's; for git that of the commit's
 //! id as text. It finds the item, and proves nothing. A checksum list proves something if another item signs it, or it is
-//! signed within itself.
+//! signed within itself; attestations, if other items sign their manifests.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -28,8 +29,8 @@ use crate::{
     digest::Digest,
     policy::strict::FileError,
     verify::{
-        Proof, Signer, bundle, checksums, cosign, git, json, minisign, notation, openpgp, signify,
-        ssh,
+        Proof, Signer, attestation, bundle, checksums, cosign, git, json, minisign, notation,
+        openpgp, signify, ssh,
     },
 };
 
@@ -96,6 +97,13 @@ enum Content {
         tags: Vec<String>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         commit: Option<String>,
+    },
+    Attestations {
+        subject: Digest,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        index: Option<String>,
+        manifests: Vec<String>,
+        statements: Vec<String>,
     },
 }
 
@@ -287,6 +295,16 @@ impl Content {
                     .collect(),
                 commit: objects.commit.as_deref().map(Base64::encode_string),
             },
+            Proof::Attestations(documents) => {
+                let texts =
+                    |all: &[Vec<u8>]| all.iter().map(|one| Base64::encode_string(one)).collect();
+                Self::Attestations {
+                    subject,
+                    index: documents.index.as_deref().map(Base64::encode_string),
+                    manifests: texts(&documents.manifests),
+                    statements: texts(&documents.statements),
+                }
+            }
         }
     }
 
@@ -385,6 +403,26 @@ impl Content {
                     .map(|commit| decode("commit", &commit, git::MAX_OBJECT))
                     .transpose()?;
                 (subject, Proof::Git(git::Objects { tags, commit }))
+            }
+            Self::Attestations {
+                subject,
+                index,
+                manifests,
+                statements,
+            } => {
+                let all = |member: &str, texts: Vec<String>| {
+                    let texts = texts.iter();
+                    texts
+                        .map(|text| decode(member, text, attestation::MAX_BYTES))
+                        .collect::<Result<Vec<_>, _>>()
+                };
+                let index = index.map(|text| decode("index", &text, attestation::MAX_BYTES));
+                let documents = attestation::Attestations {
+                    index: index.transpose()?,
+                    manifests: all("manifests", manifests)?,
+                    statements: all("statements", statements)?,
+                };
+                (subject, Proof::Attestations(documents))
             }
         };
         Ok(Item { id, subject, proof })

@@ -14,7 +14,7 @@ use crate::{
     digest::Digest,
     fetch::{Fetch, GitSource, MountKind, Network, Origin, Plan, Platform, RunStep, Source},
     lock::{Item, Key, Lock},
-    policy::{Pin, Policy, Replaced, RunNeeds, Subject, Verdict, url},
+    policy::{Body, Pin, Policy, Replaced, RunNeeds, Subject, Verdict, url},
     reference::ImageReference,
     report::{Finding, Kind},
     resolve::{Resolve, ResolveError},
@@ -223,6 +223,7 @@ async fn one<R: Resolve>(
                 resolver,
                 url,
                 checksum.as_deref(),
+                Body::default(),
                 fetch.place.trigger.is_some(),
             )
             .await
@@ -304,7 +305,18 @@ pub async fn http<R: Resolve>(
     url: &str,
     checksum: Option<&str>,
 ) -> Judged {
-    file(build, resolver, url, checksum, false).await
+    file(build, resolver, url, checksum, Body::default(), false).await
+}
+
+/// A file that a RUN step downloads, with what is known of it.
+pub async fn body<R: Resolve>(
+    build: &Build<'_>,
+    resolver: &R,
+    url: &str,
+    digest: &Digest,
+    body: Body,
+) -> Judged {
+    file(build, resolver, url, Some(&digest.to_string()), body, false).await
 }
 
 /// A repository that no instruction names, which must be fixed by `reference` or `checksum`.
@@ -329,9 +341,10 @@ async fn file<R: Resolve>(
     resolver: &R,
     url: &str,
     checksum: Option<&str>,
+    body: Body,
     in_trigger: bool,
 ) -> Judged {
-    let subject = match Subject::http(url) {
+    let subject = match Subject::body(url, body) {
         Ok(subject) => subject,
         Err(error) => {
             return Judged::refused(
@@ -550,22 +563,12 @@ fn stand_in(build: &Build<'_>, fetch: &Fetch, replaced: Replaced) -> Judged {
 
 /// An image in an OCI layout of the client: `oci-layout://STORE[:TAG]@DIGEST`.
 fn layout(build: &Build<'_>, value: &str) -> Judged {
-    let name = value
-        .trim_start_matches("oci-layout:")
-        .trim_start_matches("//");
-    let parsed = name
-        .rsplit_once('@')
-        .and_then(|(store, digest)| Some((store, digest.parse::<Digest>().ok()?)));
-    let Some((store, digest)) = parsed else {
+    let Some((store, digest)) = crate::reference::layout(value) else {
         return Judged::refused(
             Kind::Unpinned,
             format!("{value} has no digest"),
             "name the image in the layout by its digest: oci-layout://STORE@sha256:...",
         );
-    };
-    let store = match store.rsplit_once(':') {
-        Some((store, tag)) if !tag.contains('/') => store,
-        _ => store,
     };
     let pin = Pin::Digest(digest);
     let verdict = build
@@ -584,7 +587,7 @@ async fn remote_context<R: Resolve>(build: &Build<'_>, resolver: &R, value: &str
     match crate::fetch::git_url(value) {
         Ok(Some(source)) => git(build, resolver, &source, false).await,
         Ok(None) if value.starts_with("http://") || value.starts_with("https://") => {
-            file(build, resolver, value, None, false).await
+            file(build, resolver, value, None, Body::default(), false).await
         }
         Ok(None) => Judged::refused(
             Kind::Unsupported,

@@ -9,6 +9,7 @@
 
 mod edits;
 mod judge;
+mod meant;
 mod prove;
 #[cfg(test)]
 mod prove_tests;
@@ -22,7 +23,7 @@ use futures_util::stream::{self, StreamExt as _};
 use jiff::Timestamp;
 
 pub use edits::without_syntax;
-pub use judge::{Judged, PinSource, command_text, git_at, http, image, refusal, run_refusal};
+pub use judge::{Judged, PinSource, body, command_text, git_at, http, image, refusal, run_refusal};
 pub use targets::targets;
 
 use crate::{
@@ -46,6 +47,8 @@ const MAX_FETCHES: usize = 2_000;
 /// itself ends at some hundred layers.
 const MAX_STAGES: usize = 1_000;
 const MAX_INSTRUCTIONS: usize = 20_000;
+/// The largest number of lines.
+const MAX_LINES: usize = 30_000;
 /// How many characters of what is wrong with a Dockerfile are shown.
 const MAX_CAUSE: usize = 500;
 /// How many questions are asked of the world at the same time.
@@ -151,9 +154,14 @@ pub async fn run<R: Resolve>(build: &Build<'_>, resolver: &R) -> Result<Outcome,
             continue;
         }
         let fetches = judge::all(build, resolver, &memory, &plan.fetches).await;
-        for (fetch, judged) in plan.fetches.iter().zip(&fetches) {
-            findings.extend(judged.findings(build, fetch));
-        }
+        let mut refused: Vec<(&Fetch, Finding)> = plan
+            .fetches
+            .iter()
+            .zip(&fetches)
+            .filter_map(|(fetch, judged)| Some((fetch, judged.findings(build, fetch)?)))
+            .collect();
+        meant::tell(build.dockerfile, &mut refused);
+        findings.extend(refused.into_iter().map(|(_, finding)| finding));
         let runs = judge::runs(build, &plan.runs);
         findings.extend(runs.findings);
         let (edits, problems) = edits::edits(build, &plan, &fetches, &runs.without_network);
@@ -277,23 +285,38 @@ fn too_large(build: &Build<'_>) -> Option<Finding> {
     let (first, cause) = if let Some(node) = stages().nth(MAX_STAGES) {
         let count = stages().count();
         let cause = format!("it has {count} stages, and at most {MAX_STAGES} are read");
-        (node, cause)
-    } else {
-        let node = build.dockerfile.instructions().nth(MAX_INSTRUCTIONS)?;
+        (Some(node), cause)
+    } else if let Some(node) = build.dockerfile.instructions().nth(MAX_INSTRUCTIONS) {
         let count = build.dockerfile.instructions().count();
         let cause = format!("it has {count} instructions, and at most {MAX_INSTRUCTIONS} are read");
-        (node, cause)
+        (Some(node), cause)
+    } else if has_too_many_lines(build.bytes) {
+        let cause = format!("it has more than the {MAX_LINES} lines that are read");
+        (None, cause)
+    } else {
+        return None;
     };
-    let (start, end) = first.lines();
     Some(Finding {
-        place: Some(Place::lines(line(start), line(end))),
+        place: first.map(|node| {
+            let (start, end) = node.lines();
+            Place::lines(line(start), line(end))
+        }),
         ..whole_file(
             build,
             "the Dockerfile",
             cause,
-            "divide it into several builds",
+            "divide it into several builds, or copy long texts from files",
         )
     })
+}
+
+/// Whether a file has so many lines that the stock frontend, whose time for a heredoc grows with the square of its lines, might be
+/// busy for minutes: it may not be given such a file.
+#[must_use]
+pub fn has_too_many_lines(dockerfile: &[u8]) -> bool {
+    memchr::memchr_iter(b'\n', dockerfile)
+        .nth(MAX_LINES)
+        .is_some()
 }
 
 /// The finding for a Dockerfile that cannot be read or planned.

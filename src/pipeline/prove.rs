@@ -11,7 +11,7 @@ use crate::{
     reference::ImageReference,
     report::Kind,
     resolve::{Resolve, ResolveError},
-    verify::{Proof, checksums},
+    verify::{Proof, attestation::Signed, checksums},
 };
 
 /// Largest signature or list of checksums that is fetched, in bytes.
@@ -86,8 +86,11 @@ async fn judged<R: Resolve>(
     }
     // What is in the file may convince one layer, and what is found another.
     let (mut verdict, mut problem) = (verdict, None);
+    let from_registry = wanted
+        .iter()
+        .any(|wanted| matches!(wanted, Wanted::Registry(_)));
     // What a cache has may be from before the image was signed.
-    let attempts: &[bool] = match (build.locked, wanted.contains(&Wanted::Registry)) {
+    let attempts: &[bool] = match (build.locked, from_registry) {
         (true, _) => &[],
         (false, true) => &[false, true],
         (false, false) => &[false],
@@ -173,7 +176,10 @@ async fn fetch<R: Resolve>(
     fresh: bool,
 ) -> Result<Vec<(Digest, Proof)>, ResolveError> {
     match (wanted, at) {
-        (Wanted::Registry, At::Image { reference, digest }) => {
+        (Wanted::Registry(Signed::Attestations), At::Image { reference, digest }) => {
+            resolver.attestations(reference, digest, fresh).await
+        }
+        (Wanted::Registry(Signed::Image), At::Image { reference, digest }) => {
             let proofs = resolver.signatures(reference, digest, fresh).await?;
             Ok(proofs
                 .into_iter()

@@ -84,6 +84,15 @@ impl Resolve for World {
         Ok(Vec::new())
     }
 
+    async fn attestations(
+        &self,
+        _: &ImageReference,
+        _: &Digest,
+        _: bool,
+    ) -> Result<Vec<(Digest, Proof)>, ResolveError> {
+        Ok(Vec::new())
+    }
+
     async fn small_file(&self, url: &str, _: usize) -> Result<Vec<u8>, ResolveError> {
         Ok(self.ask("file", url)?.clone())
     }

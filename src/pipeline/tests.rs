@@ -104,6 +104,15 @@ impl Resolve for World {
         Ok(Vec::new())
     }
 
+    async fn attestations(
+        &self,
+        _: &ImageReference,
+        _: &Digest,
+        _: bool,
+    ) -> Result<Vec<(Digest, Proof)>, ResolveError> {
+        Ok(Vec::new())
+    }
+
     async fn small_file(&self, _: &str, _: usize) -> Result<Vec<u8>, ResolveError> {
         Err(ResolveError::Offline)
     }
@@ -798,6 +807,7 @@ fn a_file_that_the_stock_frontend_could_not_convert_is_refused() {
             format!("FROM scratch\n{}", "ENV a=b\n".repeat(MAX_INSTRUCTIONS)),
             MAX_INSTRUCTIONS + 1,
         ),
+        (heredoc(MAX_LINES), 0),
     ] {
         let out = outcome(
             &file,
@@ -812,4 +822,28 @@ fn a_file_that_the_stock_frontend_could_not_convert_is_refused() {
         assert_eq!(kinds(&out), [(Kind::Unsupported, line)]);
     }
     assert_eq!(kinds(&accepting(&"FROM scratch\n".repeat(MAX_STAGES))), []);
+    assert_eq!(kinds(&accepting(&heredoc(MAX_LINES - 3))), []);
+}
+
+fn heredoc(lines: usize) -> String {
+    format!("FROM scratch\nCOPY <<E /x\n{}E\n", "x\n".repeat(lines))
+}
+
+#[test]
+fn a_mistyped_stage_is_told() {
+    let next = |file: &str| {
+        let case = Case {
+            policy: "version = 1\n",
+            lock: "version = 1\n",
+            ..Case::default()
+        };
+        let out = outcome(file, &case, &World::default());
+        let nexts: Vec<String> = out.findings.into_iter().map(|found| found.next).collect();
+        nexts.join("\n")
+    };
+    let told = "if the stage build is meant, write that; else ";
+    assert!(next("FROM scratch AS build\nFROM bulid\n").starts_with(told));
+    assert!(next("FROM scratch AS build\nFROM scratch\nCOPY --from=buil / /\n").starts_with(told));
+    let other = next("FROM scratch AS build\nFROM debian\n");
+    assert!(!other.is_empty() && !other.contains("the stage"), "{other}");
 }

@@ -1,6 +1,6 @@
 //! What the rules for images, files and repositories ask for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
 
@@ -11,13 +11,14 @@ use super::{
 };
 use crate::{
     reference::ImageReference,
-    verify::{TrustedKey, Written, git::Signed},
+    verify::{TrustedKey, Written, attestation, git::Signed, openpgp},
 };
 
 /// Longest `reason`, in bytes.
 const MAX_REASON: usize = 1000;
 
-const LATER: &str = "a later version reads it";
+/// How a rule for files says that the step's own check counts.
+const INLINE: &str = "checked-inline";
 
 /// What a fetch must show.
 #[derive(Clone, Debug)]
@@ -26,6 +27,10 @@ pub(super) enum Demand {
     Signed(SignedBy),
     /// Nothing but its digest.
     Accepted(Acceptance),
+    /// That the step which downloads it compares its digest with one that stands in the Dockerfile.
+    Compared(Acceptance),
+    /// That it is OpenPGP keys, all of which have one of these fingerprints.
+    Keys(BTreeSet<String>),
 }
 
 /// By whom something must be signed, and where the signature is.
@@ -48,8 +53,13 @@ impl SignedBy {
 /// Where the signature is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum ProofAt {
-    /// Beside the image in its registry; `signed_as` is the repository it must name instead of the one fetched from.
-    Registry { signed_as: Option<String> },
+    /// Beside the image in its registry.
+    Registry {
+        /// What must be signed.
+        signed: attestation::Signed,
+        /// The repository it must name instead of the one fetched from.
+        signed_as: Option<String>,
+    },
     /// In files beside the file: a list of checksums, if there is one, and the signature of that list or of the file. A name is
     /// relative to the file's folder, or a URL; `*` stands for the name of what is signed. A list without a signature is
     /// signed within itself.
@@ -82,7 +92,7 @@ type Keys = BTreeMap<String, NamedKey>;
 
 /// The demand of an `[[image]]`.
 pub(super) fn image(table: &Table<'_>, keys: &Keys) -> Result<Demand, FileError> {
-    demand(table, keys, &["signed-as"], |table| {
+    demand(table, keys, &["signed-as", "signed"], |table| {
         let signed_as = match table.string("signed-as")? {
             None => None,
             Some(text) => match ImageReference::parse(text.value) {
@@ -99,12 +109,34 @@ pub(super) fn image(table: &Table<'_>, keys: &Keys) -> Result<Demand, FileError>
                 Err(error) => return Err(table.error(text.span, format!("`signed-as`: {error}"))),
             },
         };
-        Ok(ProofAt::Registry { signed_as })
+        let signed = match table.choice("signed", &["image", "attestations"])? {
+            Some("attestations") => attestation::Signed::Attestations,
+            _ => attestation::Signed::Image,
+        };
+        Ok(ProofAt::Registry { signed, signed_as })
     })
 }
 
 /// The demand of an `[[http]]`.
 pub(super) fn http(table: &Table<'_>, keys: &Keys) -> Result<Demand, FileError> {
+    if let Some(prints) = table.strings("fingerprints")? {
+        table.only(&["match", "fingerprints"], &[])?;
+        if prints.is_empty() {
+            return Err(table.misplaced("fingerprints", "an empty list allows nothing"));
+        }
+        let read = prints.iter().map(|text| {
+            openpgp::full_fingerprint(text.value)
+                .map_err(|why| table.error(text.span.clone(), format!("`fingerprints`: {why}")))
+        });
+        return Ok(Demand::Keys(read.collect::<Result<_, _>>()?));
+    }
+    if table
+        .string("accept")?
+        .is_some_and(|how| how.value == INLINE)
+    {
+        table.only(&["match", "accept", "reason", "until"], &[])?;
+        return Ok(Demand::Compared(acceptance(table)?));
+    }
     demand(table, keys, &["signature", "checksums"], |table| {
         let name = |key: &str| -> Result<Option<String>, FileError> {
             let Some(Spanned { value, span }) = table.string(key)? else {
@@ -167,7 +199,7 @@ fn demand(
 ) -> Result<Demand, FileError> {
     let mut known = vec!["match", "signed-by", "accept", "reason", "until"];
     known.extend(members);
-    table.only(&known, &[("attestation", LATER)])?;
+    table.only(&known, &[])?;
     let Some(names) = table.strings("signed-by")? else {
         if let Some(key) = members.iter().find(|key| table.has(key)) {
             return Err(table.misplaced(key, "it belongs to `signed-by`"));

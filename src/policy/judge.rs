@@ -1,5 +1,7 @@
 //! The verdicts.
 
+use std::collections::BTreeSet;
+
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
 use super::{
@@ -11,7 +13,12 @@ use super::{
     url::{self, UrlError},
     verdict::{By, Passed, Refusal, RuleAt, Verdict},
 };
-use crate::{digest::Digest, lock::Evidence, reference::ImageReference, verify::git::Signed};
+use crate::{
+    digest::Digest,
+    lock::Evidence,
+    reference::ImageReference,
+    verify::{attestation, git::Signed},
+};
 
 /// How long the acceptance proposed in a refusal lasts, in days.
 const PROPOSED_DAYS: i64 = 90;
@@ -27,12 +34,21 @@ enum Name {
         tag: Option<String>,
     },
     Layout(String),
-    Http(String),
+    Http(String, Body),
     Git {
         remote: String,
         /// As the Dockerfile names it.
         reference: String,
     },
+}
+
+/// What is known of a file that a RUN step downloads, besides its digest.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Body {
+    /// Whether the step compares its digest with one that stands in the Dockerfile.
+    pub compared: bool,
+    /// The fingerprints of the OpenPGP keys that it consists of; none if it has anything else in it, or was not looked at.
+    pub keys: Vec<String>,
 }
 
 impl Subject {
@@ -58,7 +74,15 @@ impl Subject {
     /// # Errors
     /// A URL that cannot be judged.
     pub fn http(url: &str) -> Result<Self, UrlError> {
-        Ok(Self(Name::Http(url::http(url)?)))
+        Self::body(url, Body::default())
+    }
+
+    /// A file at an `http` or `https` URL, which a RUN step downloads.
+    ///
+    /// # Errors
+    /// A URL that cannot be judged.
+    pub fn body(url: &str, body: Body) -> Result<Self, UrlError> {
+        Ok(Self(Name::Http(url::http(url)?, body)))
     }
 
     /// A git repository, by its remote URL without fragment, and the tag, branch or commit that is asked for: nothing for
@@ -80,7 +104,7 @@ impl Subject {
                 digest,
                 repository: self.repository(),
             }),
-            (Pin::Digest(digest), Name::Http(url)) => Some(Fixed::File { digest, url }),
+            (Pin::Digest(digest), Name::Http(url, _)) => Some(Fixed::File { digest, url }),
             (Pin::Commit(commit), Name::Git { reference, .. }) if is_commit(commit) => {
                 Some(Fixed::Commit { commit, reference })
             }
@@ -91,7 +115,7 @@ impl Subject {
     fn kind(&self) -> &'static str {
         match &self.0 {
             Name::Image { .. } | Name::Layout(_) => "image",
-            Name::Http(_) => "http",
+            Name::Http(..) => "http",
             Name::Git { .. } => "git",
         }
     }
@@ -100,7 +124,7 @@ impl Subject {
     fn pattern(&self) -> &str {
         match &self.0 {
             Name::Image { repository, .. } => repository,
-            Name::Layout(name) | Name::Http(name) | Name::Git { remote: name, .. } => name,
+            Name::Layout(name) | Name::Http(name, _) | Name::Git { remote: name, .. } => name,
         }
     }
 
@@ -124,7 +148,7 @@ impl Subject {
             Name::Layout(name) => layer.images.iter().find(|rule| {
                 rule.at.pattern.starts_with("oci-layout://") && rule.glob.matches(name)
             }),
-            Name::Http(name) => layer.http.iter().find(|rule| rule.glob.matches(name)),
+            Name::Http(name, _) => layer.http.iter().find(|rule| rule.glob.matches(name)),
             Name::Git { remote, .. } => layer.git.iter().find(|rule| rule.glob.matches(remote)),
         }
     }
@@ -178,6 +202,7 @@ impl Policy {
                     }
                 }
                 Some(Demand::Accepted(acceptance)) if !expired(acceptance, now) => {}
+                Some(Demand::Compared(_) | Demand::Keys(_)) => {}
                 _ => return Vec::new(),
             }
         }
@@ -241,11 +266,22 @@ impl Policy {
                     Demand::Accepted(acceptance) => {
                         accepted(layer, &rule.at, acceptance, now).err()
                     }
+                    Demand::Compared(acceptance) => {
+                        compared(layer, &rule.at, acceptance, subject, now).err()
+                    }
+                    Demand::Keys(prints) => keys(layer, &rule.at, prints, subject).err(),
                     Demand::Signed(_) => None,
                 },
             })
             .collect();
         (!refusals.is_empty()).then_some(Verdict::Refused(refusals))
+    }
+
+    /// Whether the keys in what is downloaded as `subject` make a difference.
+    #[must_use]
+    pub fn wants_keys(&self, subject: &Subject) -> bool {
+        let mut rules = self.layers.iter().filter_map(|layer| subject.rule(layer));
+        rules.any(|rule| matches!(rule.then, Demand::Keys(_)))
     }
 
     /// The verdict on a fetch of `subject` that is fixed to `pin`.
@@ -274,6 +310,8 @@ impl Policy {
             };
             match &rule.then {
                 Demand::Accepted(acceptance) => accepted(layer, &rule.at, acceptance, now),
+                Demand::Compared(acceptance) => compared(layer, &rule.at, acceptance, subject, now),
+                Demand::Keys(prints) => keys(layer, &rule.at, prints, subject),
                 Demand::Signed(demand) => proofs::signed(fixed, demand, evidence, now)
                     .map(|by| Passed {
                         layer: layer.file.clone(),
@@ -367,7 +405,7 @@ impl Policy {
                 (None, Replaced::Base) => Some(Err(self.no_rule(layer, &subject, now))),
                 (Some(rule), _) => Some(match &rule.then {
                     Demand::Accepted(acceptance) => accepted(layer, &rule.at, acceptance, now),
-                    Demand::Signed(_) => Err(Refusal {
+                    Demand::Signed(_) | Demand::Compared(_) | Demand::Keys(_) => Err(Refusal {
                         layer: layer.file.clone(),
                         rule: Some(rule.at.clone()),
                         cause: format!(
@@ -435,6 +473,12 @@ fn sign_it(subject: &Subject, demand: &SignedBy) -> String {
         .collect();
     let (what, by) = (subject.pattern(), names.join(" or "));
     match demand.at {
+        ProofAt::Registry {
+            signed: attestation::Signed::Attestations,
+            ..
+        } => format!(
+            "have the attestation manifests of {what} signed with cosign by {by}, or set `signed = \"image\"` in the rule if the image is"
+        ),
         ProofAt::Registry { .. } => format!(
             "have {what} signed with cosign by {by}, or use a digest that is; a mirrored image needs `signed-as` in the rule"
         ),
@@ -475,6 +519,65 @@ fn accepted(
             reason: reason.clone(),
             until: *until,
         },
+    })
+}
+
+/// What the step itself compares with a digest that stands in the Dockerfile.
+fn compared(
+    layer: &Layer,
+    at: &RuleAt,
+    acceptance: &Acceptance,
+    subject: &Subject,
+    now: Timestamp,
+) -> Result<Passed, Refusal> {
+    let Name::Http(_, Body { compared: true, .. }) = &subject.0 else {
+        return Err(Refusal {
+            layer: layer.file.clone(),
+            rule: Some(at.clone()),
+            cause: "no RUN step that downloads it compares it with its SHA-256, written in the Dockerfile".to_owned(),
+            next: "have the step check it: echo \"DIGEST  FILE\" | sha256sum -c; or accept it by digest".to_owned(),
+        });
+    };
+    accepted(layer, at, acceptance, now)
+}
+
+/// What a keyserver gave.
+fn keys(
+    layer: &Layer,
+    at: &RuleAt,
+    named: &BTreeSet<String>,
+    subject: &Subject,
+) -> Result<Passed, Refusal> {
+    let found = match &subject.0 {
+        Name::Http(_, body) => body.keys.as_slice(),
+        _ => &[],
+    };
+    let others: Vec<&str> = found
+        .iter()
+        .filter(|print| !named.contains(*print))
+        .map(String::as_str)
+        .collect();
+    let cause = if found.is_empty() {
+        "it is not OpenPGP keys and nothing else, given to a RUN step".to_owned()
+    } else if others.is_empty() {
+        return Ok(Passed {
+            layer: layer.file.clone(),
+            rule: at.clone(),
+            by: By::Keys {
+                fingerprints: found.to_vec(),
+            },
+        });
+    } else {
+        format!(
+            "it has the key {}, which the rule does not name",
+            others.join(", ")
+        )
+    };
+    Err(Refusal {
+        layer: layer.file.clone(),
+        rule: Some(at.clone()),
+        cause,
+        next: "compare the fingerprint with one that its owner published; add it to the rule only if it is right".to_owned(),
     })
 }
 

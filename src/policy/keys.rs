@@ -11,8 +11,6 @@ use crate::verify::{
     signify, sigstore, ssh,
 };
 
-const LATER: &str = "a later version reads this kind of key";
-
 /// A kind of key in the policy.
 struct Kind {
     /// The member that says which kind it is.
@@ -114,17 +112,11 @@ const KINDS: &[Kind] = &[
         members: &["identity", "authority", "timestamps"],
         written: |table, file| {
             let why = "say whom the store must have certified: \"x509.subject: C=..., ST=..., O=...\", or \"*\" for anyone";
-            let timestamps = table.string("timestamps")?;
-            if let Some(text) = timestamps.as_ref().filter(|text| !is_block(text.value)) {
-                let message =
-                    "`timestamps` holds the certificates themselves, as PEM blocks".to_owned();
-                return Err(table.error(text.span.clone(), message));
-            }
             Ok(Written::Notation {
                 certificates: text(file)?,
                 authority: table.boolean("authority")?.is_some_and(|it| it.value),
                 identity: table.required_string("identity", why)?.value.to_owned(),
-                timestamps: timestamps.map(|text| text.value.to_owned()),
+                timestamps: timestamps(table)?,
             })
         },
     },
@@ -150,6 +142,22 @@ const KINDS: &[Kind] = &[
                 text: text(file)?,
                 principal: member("principal")?,
                 namespace: member("namespace")?,
+            })
+        },
+    },
+    Kind {
+        name: "x509",
+        what: "give the path of the authorities' certificates (PEM)",
+        file: "x509",
+        limit: notation::MAX_STORE,
+        inline: is_block,
+        members: &["identity", "timestamps"],
+        written: |table, file| {
+            let why = "say whom the authorities must have certified: an e-mail address, \"x509.subject: CN=...\", or \"*\" for anyone";
+            Ok(Written::X509 {
+                certificates: text(file)?,
+                identity: table.required_string("identity", why)?.value.to_owned(),
+                timestamps: timestamps(table)?,
             })
         },
     },
@@ -233,6 +241,17 @@ fn text(file: Option<Bytes<'_>>) -> Result<String, FileError> {
     file.map_or_else(|| Ok(String::new()), Bytes::text)
 }
 
+/// The roots of time stamp authorities.
+fn timestamps(table: &Table<'_>) -> Result<Option<String>, FileError> {
+    match table.string("timestamps")? {
+        Some(text) if !is_block(text.value) => {
+            let message = "`timestamps` holds the certificates themselves, as PEM blocks";
+            Err(table.error(text.span, message.to_owned()))
+        }
+        text => Ok(text.map(|text| text.value.to_owned())),
+    }
+}
+
 fn provenance(table: &Table<'_>) -> Result<Option<WrittenProvenance>, FileError> {
     let part = |key| Ok(table.string(key)?.map(|text| text.value.to_owned()));
     let provenance = WrittenProvenance {
@@ -263,10 +282,9 @@ fn places<'a>(top: &Table<'a>) -> Result<Vec<Place<'a>>, FileError> {
         if name.is_empty() {
             return Err(table.error(table.span.clone(), "a key's name is not empty".to_owned()));
         }
-        let later = [("x509", LATER)];
         let Some(kind) = KINDS.iter().find(|kind| table.has(kind.name)) else {
             let all: Vec<_> = KINDS.iter().map(|kind| kind.name).collect();
-            table.only(&all, &later)?;
+            table.only(&all, &[])?;
             return Err(table.missing(
                 "cosign",
                 &format!("and no other kind of key; there are {}", all.join(", ")),
@@ -274,7 +292,7 @@ fn places<'a>(top: &Table<'a>) -> Result<Vec<Place<'a>>, FileError> {
         };
         let mut known = vec![kind.name];
         known.extend(kind.members);
-        table.only(&known, &later)?;
+        table.only(&known, &[])?;
         let main = table.required_string(kind.name, kind.what)?;
         let from = match table.string(kind.file)? {
             None => None,

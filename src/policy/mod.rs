@@ -16,7 +16,7 @@ pub mod url;
 mod verdict;
 
 pub use files::{Files, LocalFolder, relative};
-pub use judge::{Pin, Replaced, RunNeeds, Subject};
+pub use judge::{Body, Pin, Replaced, RunNeeds, Subject};
 pub use proofs::{Unchecked, Wanted, commit_subject};
 pub use read::{Layer, files_needed};
 pub use strict::FileError as PolicyError;

@@ -10,8 +10,8 @@ use crate::{
     digest::Digest,
     lock::{Evidence, Item},
     verify::{
-        self, Artifact, Failure, Key, Proof, Signer, TrustedKey, Written, checksums, git, openpgp,
-        signify,
+        self, Artifact, Failure, Key, Proof, Signer, TrustedKey, Written, attestation, checksums,
+        git, openpgp, signify,
     },
 };
 
@@ -41,8 +41,8 @@ pub(super) enum Fixed<'a> {
 /// What a rule asks for, and where it is outside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Wanted {
-    /// The signatures that an image's registry has.
-    Registry,
+    /// The signatures that an image's registry has, of the image or of the attestations about it.
+    Registry(attestation::Signed),
     /// Files, by their URLs: a list of checksums, if there is one, and the signature of that list or of the file.
     Files {
         /// The list of checksums.
@@ -66,7 +66,7 @@ pub struct Unchecked {
 /// What `demand` asks for, if it is not at hand; `url` is the file's.
 pub(super) fn wanted(demand: &SignedBy, url: &str) -> Wanted {
     match &demand.at {
-        ProofAt::Registry { .. } => Wanted::Registry,
+        ProofAt::Registry { signed, .. } => Wanted::Registry(*signed),
         ProofAt::Repository(_) => Wanted::Objects,
         ProofAt::Beside {
             checksums,
@@ -197,9 +197,24 @@ fn one(
             .map(|(trusted, signer)| by(trusted, signer, item))
     };
     match (fixed, &demand.at) {
-        (Fixed::Image { digest, repository }, ProofAt::Registry { signed_as }) => {
+        (Fixed::Image { digest, repository }, ProofAt::Registry { signed, signed_as }) => {
             let repository = signed_as.as_deref().or(repository);
-            check(Artifact::Image { digest, repository }).map_err(|failure| failure.to_string())
+            match (signed, item.proof()) {
+                (attestation::Signed::Image, _) => check(Artifact::Image { digest, repository }),
+                (attestation::Signed::Attestations, Proof::Attestations(documents)) => {
+                    attestation::verify(digest, documents, |about| {
+                        let proofs = evidence.of(&about.manifest).take(MAX_TRIED);
+                        let proofs = proofs.map(Item::proof);
+                        attestation::signed_by(about, repository, proofs, &demand.keys, now)
+                    })
+                    .map(|(trusted, signer)| by(trusted, signer, item))
+                }
+                (attestation::Signed::Attestations, proof) => Err(Failure::OtherKind(
+                    "of a rule with `signed = \"attestations\"`".to_owned(),
+                    proof.kind(),
+                )),
+            }
+            .map_err(|failure| failure.to_string())
         }
         (
             Fixed::File { digest, .. },

@@ -52,6 +52,11 @@ pub enum By {
         /// The identifier of the evidence, as in `Dockerfile.evidence`.
         evidence: Digest,
     },
+    /// It is OpenPGP keys that the rule names.
+    Keys {
+        /// Their fingerprints.
+        fingerprints: Vec<String>,
+    },
     /// An explicit, dated acceptance.
     Acceptance {
         /// The rule's `reason`.
@@ -94,7 +99,7 @@ impl Verdict {
             Self::Refused(refused)
         } else if passed
             .iter()
-            .any(|ground| matches!(ground.by, By::Signature { .. }))
+            .any(|ground| matches!(ground.by, By::Signature { .. } | By::Keys { .. }))
         {
             Self::Verified(passed)
         } else {
@@ -116,6 +121,10 @@ impl fmt::Display for Passed {
                     f,
                     "signed by `{key}` ({kind}), rule `{pattern}` at {layer}:{line}"
                 )
+            }
+            By::Keys { fingerprints } => {
+                let keys = fingerprints.join(", ");
+                write!(f, "keys {keys}, rule `{pattern}` at {layer}:{line}")
             }
             By::Acceptance { reason, until } => {
                 write!(

@@ -2,8 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs::File,
-    io::{self, Read as _, Seek as _, SeekFrom},
+    io,
     path::PathBuf,
     sync::{
         Arc, Mutex, PoisonError,
@@ -13,20 +12,22 @@ use std::{
 };
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Channel, Full, Limited, channel::Sender};
+use http_body_util::{BodyExt as _, Channel, Either, Full, Limited, channel::Sender};
 use hyper::{
     HeaderMap, Request, Response, StatusCode,
-    body::{Body as _, Incoming},
+    body::{Body as _, Frame, Incoming},
     header::{self, HeaderName, HeaderValue},
 };
 use tokio::{task::JoinSet, time::timeout};
 
 use super::{
-    bodies::{self, CHUNK, Writer},
+    bodies::{self, Writer},
+    keep::Keeper,
     record::{ASKED, Exchange, KEPT, Recording},
     refusals::Refusals,
     replayed::{Asked, Found, Replayed},
-    serve::{Body, empty, text},
+    serve::{Body, empty, text, whole},
+    stored::Stored,
     upstream::Upstream,
     url::Url,
 };
@@ -36,8 +37,12 @@ use crate::digest::Digest;
 const MAX_SENT: usize = 64 << 20;
 /// How many parts of a body wait for a slow client.
 const PARTS: usize = 4;
+/// Up to which size a body is read at once, in bytes.
+const SMALL: u64 = 64 << 10;
 /// How long bodies that nobody reads to the end may take after the command has ended.
-const FAREWELL: Duration = Duration::from_secs(60);
+const FAREWELL: Duration = Duration::from_secs(30);
+/// How much of a body is recorded that its client has left, in bytes. It must be all, or nothing: a build asks for it again.
+const MAX_UNREAD: u64 = 4 << 30;
 
 /// Headers of a request that concern only the connection to us.
 const HOP: [&str; 10] = [
@@ -78,7 +83,8 @@ impl Answer {
 /// What a step serves itself. Some tools ask a proxy even for that.
 async fn local(request: Request<Incoming>, url: &Url) -> Response<Body> {
     let answered = async {
-        let upstream = Upstream::new("", &BTreeMap::new()).map_err(io::Error::other)?;
+        let upstream =
+            Upstream::new("", &BTreeMap::new(), Arc::default()).map_err(io::Error::other)?;
         let (parts, body) = request.into_parts();
         let body = Limited::new(body, MAX_SENT).collect().await;
         let body = body.map_err(io::Error::other)?.to_bytes();
@@ -89,7 +95,7 @@ async fn local(request: Request<Incoming>, url: &Url) -> Response<Body> {
             parts.headers.remove(name);
         }
         let body = body.map_err(io::Error::other).boxed_unsync();
-        Ok::<_, io::Error>(Response::from_parts(parts, body))
+        Ok::<_, io::Error>(Response::from_parts(parts, Either::Right(body)))
     };
     answered.await.unwrap_or_else(|error| {
         text(
@@ -177,6 +183,9 @@ fn head(
     Some(response)
 }
 
+/// Bodies that are not at their end yet, by the number of their request.
+type Running = Arc<Mutex<BTreeMap<u64, String>>>;
+
 /// Asks outside, and writes down what comes.
 #[derive(Debug)]
 pub struct Recorder {
@@ -185,7 +194,8 @@ pub struct Recorder {
     refusals: Arc<Refusals>,
     number: AtomicU64,
     done: Arc<Mutex<Vec<(u64, Exchange)>>>,
-    running: Mutex<JoinSet<()>>,
+    running: Running,
+    transfers: Mutex<JoinSet<()>>,
 }
 
 impl Recorder {
@@ -198,19 +208,30 @@ impl Recorder {
             refusals,
             number: AtomicU64::new(0),
             done: Arc::default(),
-            running: Mutex::new(JoinSet::new()),
+            running: Running::default(),
+            transfers: Mutex::new(JoinSet::new()),
         }
     }
 
     /// All that was recorded, in `recording`. Bodies that no client waits for any more are read to their end first.
     pub async fn finish(&self, recording: &mut Recording) {
-        let mut running =
-            std::mem::take(&mut *self.running.lock().unwrap_or_else(PoisonError::into_inner));
-        // What has not come by then is not recorded; nothing of the step can depend on it.
+        let mut transfers = std::mem::take(
+            &mut *self
+                .transfers
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        );
         let _ = timeout(FAREWELL, async {
-            while running.join_next().await.is_some() {}
+            while transfers.join_next().await.is_some() {}
         })
         .await;
+        // It was asked for, so it will be asked for in a build.
+        for what in
+            std::mem::take(&mut *self.running.lock().unwrap_or_else(PoisonError::into_inner))
+                .values()
+        {
+            let _ = self.refusals.refuse(what, &format!("its body had not come to its end {} seconds after the command had, so it is not recorded", FAREWELL.as_secs()));
+        }
         let mut done =
             std::mem::take(&mut *self.done.lock().unwrap_or_else(PoisonError::into_inner));
         done.sort_by_key(|(number, _)| *number);
@@ -287,17 +308,24 @@ impl Recorder {
             }
         };
         let (sender, body) = Channel::<Bytes, io::Error>::new(PARTS);
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.insert(number, what);
+        drop(running);
         let transfer = Transfer {
             number,
             exchange,
-            writer,
+            keeper: Keeper::new(writer),
             done: Arc::clone(&self.done),
+            running: Arc::clone(&self.running),
             refusals: Arc::clone(&self.refusals),
         };
-        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        while running.try_join_next().is_some() {}
-        running.spawn(transfer.run(response.into_body(), sender));
-        head.map(|()| body.boxed_unsync())
+        let mut transfers = self
+            .transfers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        while transfers.try_join_next().is_some() {}
+        transfers.spawn(transfer.run(response.into_body(), sender));
+        head.map(|()| Either::Right(body.boxed_unsync()))
     }
 
     /// A response of our own, which is recorded as the server's would be.
@@ -328,53 +356,84 @@ impl Recorder {
 struct Transfer {
     number: u64,
     exchange: Exchange,
-    writer: Writer,
+    keeper: Keeper,
     done: Arc<Mutex<Vec<(u64, Exchange)>>>,
+    running: Running,
     refusals: Arc<Refusals>,
 }
 
 impl Transfer {
-    async fn run(mut self, mut from: Incoming, mut to: Sender<Bytes, io::Error>) {
-        let mut listening = true;
-        while let Some(frame) = from.frame().await {
-            let frame = match frame {
-                Ok(frame) => frame,
-                Err(error) => {
-                    // The client sees it broken off, and asks again, or fails. What it saw is not recorded.
-                    to.abort(io::Error::other(error));
-                    return self.writer.discard();
-                }
-            };
-            let Ok(data) = frame.into_data() else {
-                continue;
-            };
-            if let Err(error) = self.writer.write(&data) {
-                let what = format!("{} {}", self.exchange.method, self.exchange.url);
-                let _ = self
-                    .refusals
-                    .refuse(&what, &format!("it cannot be kept: {error}"));
-                to.abort(error);
-                return self.writer.discard();
+    async fn run(mut self, from: Incoming, to: Sender<Bytes, io::Error>) {
+        let what = format!("{} {}", self.exchange.method, self.exchange.url);
+        let kept = match self.pass_on(from, to).await {
+            Ok(true) => self.keeper.finish().await.map(Some),
+            Ok(false) => {
+                self.keeper.discard().await;
+                Ok(None)
             }
-            // A client that has enough of it gets the same when it is served from the recording.
-            if listening && to.send_data(data).await.is_err() {
-                listening = false;
+            Err(error) => {
+                self.keeper.discard().await;
+                Err(error)
             }
-        }
-        match self.writer.finish() {
-            Ok((digest, size)) => {
+        };
+        match kept {
+            Ok(Some((digest, size))) => {
                 (self.exchange.digest, self.exchange.size) = (digest, size);
                 let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
                 done.push((self.number, self.exchange));
             }
+            Ok(None) => {}
             Err(error) => {
-                let what = format!("{} {}", self.exchange.method, self.exchange.url);
-                let _ = self
-                    .refusals
-                    .refuse(&what, &format!("it cannot be kept: {error}"));
-                to.abort(error);
+                let why = format!("it cannot be kept: {error}");
+                let _ = self.refusals.refuse(&what, &why);
             }
         }
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.remove(&self.number);
+    }
+
+    /// Whether it came to its end. What the client saw of one that broke off is not recorded: it asks again, or fails.
+    async fn pass_on(
+        &mut self,
+        mut from: Incoming,
+        to: Sender<Bytes, io::Error>,
+    ) -> io::Result<bool> {
+        let mut to = Some(to);
+        let mut unread = 0_u64;
+        while let Some(frame) = from.frame().await {
+            let data = match frame.map(Frame::into_data) {
+                Ok(Ok(data)) => data,
+                // Trailers are not recorded.
+                Ok(Err(_)) => continue,
+                Err(error) => {
+                    if let Some(to) = to {
+                        to.abort(io::Error::other(error));
+                    }
+                    return Ok(false);
+                }
+            };
+            // To the client first, which waits for it.
+            if let Some(client) = &mut to {
+                if client.send_data(data.clone()).await.is_err() {
+                    // It has enough, and gets the same when it is served from the recording.
+                    to = None;
+                }
+            } else {
+                unread = unread.saturating_add(u64::try_from(data.len()).unwrap_or(u64::MAX));
+                if unread > MAX_UNREAD {
+                    return Err(io::Error::other(format!(
+                        "its client left, and it went on for more than {MAX_UNREAD} bytes"
+                    )));
+                }
+            }
+            if let Err(error) = self.keeper.keep(data).await {
+                if let Some(to) = to {
+                    to.abort(io::Error::new(error.kind(), error.to_string()));
+                }
+                return Err(error);
+            }
+        }
+        Ok(true)
     }
 }
 
@@ -467,27 +526,10 @@ impl Player {
     /// The bytes of a body from `first` on.
     fn body(&self, exchange: &Exchange, first: u64, length: u64) -> io::Result<Body> {
         let path = bodies::path(&self.folder, &exchange.digest);
-        let mut file = File::open(&path)
-            .map_err(|error| io::Error::other(format!("{}: {error}", path.display())))?;
-        file.seek(SeekFrom::Start(first))?;
-        let (mut sender, body) = Channel::<Bytes, io::Error>::new(PARTS);
-        tokio::spawn(async move {
-            let mut left = length;
-            while left > 0 {
-                let mut part = vec![0; CHUNK.min(usize::try_from(left).unwrap_or(CHUNK))];
-                let read = match file.read(&mut part) {
-                    Ok(0) => return sender.abort(io::ErrorKind::UnexpectedEof.into()),
-                    Ok(read) => read,
-                    Err(error) => return sender.abort(error),
-                };
-                part.truncate(read);
-                left = left.saturating_sub(u64::try_from(read).unwrap_or(left));
-                // It has enough of it.
-                if sender.send_data(Bytes::from(part)).await.is_err() {
-                    return;
-                }
-            }
-        });
-        Ok(body.boxed_unsync())
+        let stored = Stored::open(&path, first, length)?;
+        if length <= SMALL {
+            return stored.read().map(whole);
+        }
+        Ok(Either::Left(stored))
     }
 }

@@ -11,8 +11,8 @@ use sha2::{Digest as _, Sha256};
 
 use crate::digest::Digest;
 
-/// How much is read at once.
-pub const CHUNK: usize = 256 << 10;
+/// How much is read at once, in bytes. As much as stays in a core's cache until it is written.
+pub const CHUNK: usize = 128 << 10;
 
 /// A body that is being written.
 #[derive(Debug)]
@@ -93,6 +93,12 @@ pub fn path(folder: &Path, digest: &Digest) -> PathBuf {
 /// That it is not there, or has other bytes; then nothing is left in `to`.
 pub fn import(from: &Path, to: &Path, wanted: &Digest, size: u64) -> io::Result<()> {
     let source = path(from, wanted);
+    let about = fs::symlink_metadata(&source)
+        .map_err(|error| io::Error::other(format!("{}: {error}", source.display())))?;
+    // A link leads elsewhere; a pipe would be waited for, a device read without end.
+    if !about.is_file() {
+        return Err(io::Error::other("it is no plain file in the store"));
+    }
     let mut source = File::open(&source)
         .map_err(|error| io::Error::other(format!("{}: {error}", source.display())))?;
     let mut writer = Writer::new(to)?;
@@ -168,7 +174,17 @@ mod tests {
         }
         // A link leads to other bytes, at best.
         fs::remove_file(path(&from, &digest)).unwrap();
-        std::os::unix::fs::symlink("/etc/passwd", path(&from, &digest)).unwrap();
+        let place = path(&from, &digest);
+        fs::write(dir.join("elsewhere"), b"content").unwrap();
+        std::os::unix::fs::symlink(dir.join("elsewhere"), &place).unwrap();
+        import(&from, &to, &digest, 7).unwrap_err();
+        fs::remove_file(&place).unwrap();
+        fs::create_dir(&place).unwrap();
+        import(&from, &to, &digest, 7).unwrap_err();
+        fs::remove_dir(&place).unwrap();
+        // Nobody would ever write to it.
+        let made = std::process::Command::new("mkfifo").arg(&place).status();
+        assert!(made.unwrap().success());
         import(&from, &to, &digest, 7).unwrap_err();
         assert_eq!(fs::read_dir(&to).unwrap().count(), 0);
         fs::remove_dir_all(&dir).unwrap();

@@ -16,12 +16,14 @@ use rustls::{
     ServerConfig,
     crypto::{CryptoProvider, ring},
     pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer},
-    server::{ClientHello, ResolvesServerCert},
+    server::{ClientHello, ResolvesServerCert, ServerSessionMemoryCache, StoresServerSessions},
     sign::CertifiedKey,
 };
 
 /// The most hosts that certificates are kept for; a step that asks for more waits for a new one each time.
 const MAX_HOSTS: usize = 10_000;
+/// The most sessions that clients can come back to.
+const MAX_SESSIONS: usize = 256;
 
 /// The authority of one step.
 pub struct Authority {
@@ -31,6 +33,7 @@ pub struct Authority {
     leaf: KeyPair,
     made: Mutex<HashMap<String, Arc<CertifiedKey>>>,
     provider: Arc<CryptoProvider>,
+    sessions: Arc<dyn StoresServerSessions>,
 }
 
 impl fmt::Debug for Authority {
@@ -70,6 +73,7 @@ impl Authority {
             leaf: KeyPair::generate().map_err(failed)?,
             made: Mutex::default(),
             provider: Arc::new(ring::default_provider()),
+            sessions: ServerSessionMemoryCache::new(MAX_SESSIONS),
         })
     }
 
@@ -127,6 +131,8 @@ impl Authority {
             .map_err(failed)?
             .with_no_client_auth()
             .with_cert_resolver(Arc::new(resolver));
+        // A client's second connection goes without a signature.
+        config.session_storage = Arc::clone(&self.sessions);
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(config)
     }

@@ -1,7 +1,7 @@
 //! The launcher: starts the step's command unchanged, with the proxy beside it, and passes on how it ended.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     ffi::OsString,
     fs, io,
     net::{Ipv4Addr, SocketAddr},
@@ -12,17 +12,25 @@ use std::{
 };
 
 use rustix::process::{Pid, WaitOptions, WaitStatus};
-use tokio::{net::TcpListener, sync::oneshot};
+use tokio::{
+    net::{TcpListener, UdpSocket},
+    sync::oneshot,
+};
 
 use super::{
     answer::{Answer, Player, Recorder},
     certificate::Authority,
     environment::{self, Variables},
-    record::{MAX_BYTES, Recording},
+    names::{HOME, Names},
+    record::{self, MAX_BYTES, Recording},
     refusals::Refusals,
+    resolver::Resolver,
+    routes,
     serve::{self, Kind, Shared},
     store::{REPLAY, STEPS},
+    trust,
     upstream::Upstream,
+    url::Url,
 };
 use crate::{bounded, digest::Digest};
 
@@ -34,6 +42,11 @@ pub const BODIES: &str = "sha256";
 pub const SETTINGS: &str = "/dev/shm/verified-dockerfile";
 /// The port of the proxy, so that what a tool writes down of it is the same in every build.
 const PORT: u16 = 41_141;
+/// The ports at which programs that know of no proxy look for servers: HTTP, HTTPS, and keyservers. Users other than root may have them
+/// where the launcher was given the capability.
+const PORTS: [u16; 3] = [80, 443, 11_371];
+/// The port of the name server.
+const NAMES: u16 = 53;
 /// The exit status of a step whose command is content, though it did not get all that it asked for.
 pub const REFUSED: u8 = 86;
 /// The exit status if nothing could be started.
@@ -82,6 +95,11 @@ pub fn run(mode: &Mode, command: &[OsString], settings: &Path, own: Variables) -
 fn start(mode: &Mode, command: &[OsString], settings: &Path, own: Variables) -> io::Result<u8> {
     // Neither memory nor descriptors are for the command's eyes, which may be the same user.
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+    // Low ports, if the file gives them; what is started has them only if its user is root.
+    if let Ok(mut sets) = rustix::thread::capabilities(None) {
+        sets.effective = sets.permitted;
+        let _ = rustix::thread::set_capabilities(None, sets);
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -96,17 +114,22 @@ async fn within(
 ) -> io::Result<u8> {
     let authority = Arc::new(Authority::new().map_err(io::Error::other)?);
     let image = environment::authorities(&own);
-    let (answer, refusals) = match mode {
+    let mut ports = BTreeSet::from(PORTS);
+    let (answer, names, refusals) = match mode {
         Mode::Record(folder, _) => {
+            let resolver = Resolver::read(folder.parent().unwrap_or(folder));
+            let resolver = Arc::new(resolver);
             let bodies = folder.join(BODIES);
             fs::create_dir_all(&bodies)?;
             let refusals = Arc::new(Refusals::new(
                 &text(command),
                 "a step that needs it can be given the network by a rule of the policy",
             ));
-            let upstream = Upstream::new(&image, &own).map_err(io::Error::other)?;
+            let upstream = Upstream::new(&image, &own, Arc::clone(&resolver));
+            let upstream = upstream.map_err(io::Error::other)?;
             let recorder = Recorder::new(upstream, bodies, Arc::clone(&refusals));
-            (Answer::Record(recorder), refusals)
+            let names = Names::outside(resolver, Arc::clone(&refusals));
+            (Answer::Record(recorder), names, refusals)
         }
         Mode::Replay(folder) => {
             let recording = read(&folder.join(RECORDING))?;
@@ -114,8 +137,12 @@ async fn within(
                 &recording.command,
                 "if the step is right, record it again with `verified-dockerfile record`",
             ));
+            let urls = recording.exchanges.iter();
+            let urls = urls.filter_map(|exchange| Url::parse(&exchange.url).ok());
+            ports.extend(urls.map(|url| url.port()));
+            let names = Names::recorded(&recording, Arc::clone(&refusals));
             let player = Player::new(recording, folder.join(BODIES), Arc::clone(&refusals));
-            (Answer::Replay(player), refusals)
+            (Answer::Replay(player), names, refusals)
         }
     };
     let listener = match TcpListener::bind((Ipv4Addr::LOCALHOST, PORT)).await {
@@ -123,6 +150,7 @@ async fn within(
         Err(_) => TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?,
     };
     let proxy: SocketAddr = listener.local_addr()?;
+    trust::fill(authority.pem());
     let variables = environment::prepare(settings, &authority, &image, &proxy.to_string(), &own)?;
     let shared = Arc::new(Shared {
         answer,
@@ -130,19 +158,32 @@ async fn within(
         refusals,
     });
     tokio::spawn(serve::listen(listener, Kind::Proxy, Arc::clone(&shared)));
-    for (port, kind) in [(80, Kind::Plain), (443, Kind::Tls)] {
-        // For names that are given this container's address. Other users than root may not have these ports.
-        if let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await {
-            tokio::spawn(serve::listen(listener, kind, Arc::clone(&shared)));
+    for port in ports {
+        if let Ok(listener) = TcpListener::bind((HOME, port)).await {
+            tokio::spawn(serve::listen(listener, Kind::Direct, Arc::clone(&shared)));
         }
     }
+    let names = Arc::new(names);
+    if let Ok(udp) = UdpSocket::bind((HOME, NAMES)).await {
+        let tcp = TcpListener::bind((HOME, NAMES)).await.ok();
+        tokio::spawn(Arc::clone(&names).listen(udp, tcp));
+    }
+    let before = routes::missing();
     let status = child(command, &variables).await;
+    let around = routes::missing().saturating_sub(before);
+    if around > 0 && matches!(mode, Mode::Replay(_)) {
+        shared.refusals.tell(
+            &format!("{around} connections or packets to addresses outside"),
+            "they went neither through the proxy nor to a name, and there is no network",
+        );
+    }
     // Nothing of it is in the image, but others may share the folder.
     let _ = fs::remove_dir_all(settings);
     let status = status?;
     if let (Mode::Record(folder, step), Answer::Record(recorder)) = (mode, &shared.answer) {
         let mut recording = Recording::new(step.clone(), &text(command));
         recorder.finish(&mut recording).await;
+        names.finish(&mut recording);
         recording.check().map_err(io::Error::other)?;
         let json = recording.to_json().map_err(io::Error::other)?;
         let steps = folder.join(STEPS);
@@ -156,13 +197,9 @@ async fn within(
     })
 }
 
-/// What a reader takes for the command: the text of a shell, or all words.
 fn text(command: &[OsString]) -> String {
     let words: Vec<_> = command.iter().map(|word| word.to_string_lossy()).collect();
-    match words.as_slice() {
-        [_, option, text] if option.starts_with('-') && option.ends_with('c') => text.to_string(),
-        words => words.join(" "),
-    }
+    record::command(&words)
 }
 
 pub(super) fn read(path: &Path) -> io::Result<Recording> {

@@ -25,13 +25,22 @@ const STATUS: u16 = 200;
 pub(crate) fn read(top: &Table<'_>) -> Result<BTreeMap<Digest, Recording>, FileError> {
     let mut runs = BTreeMap::new();
     for table in top.tables("run")? {
-        table.only(&["step", "command", "requests"], &[])?;
+        table.only(
+            &["step", "command", "requests", "names", "unknown-names"],
+            &[],
+        )?;
         let step = table.required_string("step", "it says which step was recorded")?;
         let command = table.required_string("command", "it says so to readers")?;
         let mut recording = Recording::new(digest(&table, &step, "step")?, command.value);
         for request in table.inline_tables("requests")? {
             recording.exchanges.push(exchange(&request)?);
         }
+        let names = |key: &str| {
+            let names = table.strings(key)?.unwrap_or_default();
+            Ok(names.iter().map(|name| name.value.to_owned()).collect())
+        };
+        recording.names = names("names")?;
+        recording.unknown_names = names("unknown-names")?;
         recording
             .check()
             .map_err(|error| table.error(table.span.clone(), error.to_string()))?;
@@ -104,6 +113,15 @@ pub(crate) fn write(recording: &Recording, out: &mut fmt::Formatter<'_>) -> fmt:
     let quoted = |text: &str| toml_edit::Value::from(text).to_string();
     writeln!(out, "\n[[run]]\nstep = \"{}\"", recording.step)?;
     writeln!(out, "command = {}", quoted(&recording.command))?;
+    for (key, names) in [
+        ("names", &recording.names),
+        ("unknown-names", &recording.unknown_names),
+    ] {
+        if !names.is_empty() {
+            let names: toml_edit::Array = names.iter().map(String::as_str).collect();
+            writeln!(out, "{key} = {names}")?;
+        }
+    }
     if recording.exchanges.is_empty() {
         return writeln!(out, "requests = []");
     }
@@ -179,6 +197,8 @@ mod tests {
             },
         ];
         let mut lock = Lock::default();
+        recording.names.insert("asked.test".into());
+        recording.unknown_names.insert("_s._tcp.none.test".into());
         lock.set_run(recording);
         lock.set_run(Recording::new(Digest::sha256(b"other"), "true"));
         lock
@@ -210,6 +230,9 @@ mod tests {
             ("content-type: ", "set-cookie: ", "set-cookie"),
             ("step = \"sha256:", "step = \"sha512:", "sha512"),
             ("digest = \"sha256:", "digest = \"", "digest"),
+            ("[\"asked.test\"]", "\"asked.test\"", "names"),
+            ("asked.test", "asked test", "no name of a host"),
+            ("_s._tcp.none.test", "NONE.test", "no name of a host"),
         ] {
             let edited = text.replacen(from, to, 1);
             assert_ne!(edited, text, "{from}");

@@ -7,9 +7,13 @@
 //! ```text
 //! launch       starts the command, waits for it, decides how the step ends
 //! environment  tells tools where the proxy is and whom to trust
-//! serve        the proxy: plain requests, CONNECT
+//! serve        the proxy: plain requests, CONNECT, and who takes it for the server
+//! names        the name server: all names lead here; resolver  where they lead outside
+//! trust        whom programs trust that read no variables
+//! routes       whether anything went around all that
 //! answer       a request's answer: from outside and recorded, or as recorded
 //! record       what is recorded; replayed  which recorded answer a request gets; bodies  the bytes
+//! keep         a body into a file, while it goes on; stored  a body out of a file
 //! ```
 
 pub mod answer;
@@ -17,13 +21,19 @@ pub mod bodies;
 pub mod certificate;
 pub mod collect;
 pub mod environment;
+pub mod keep;
 pub mod launch;
 pub mod lock;
+pub mod names;
 pub mod record;
 pub mod refusals;
 pub mod replayed;
+pub mod resolver;
+pub mod routes;
 pub mod serve;
 pub mod step;
 pub mod store;
+pub mod stored;
+pub mod trust;
 pub mod upstream;
 pub mod url;

@@ -2,15 +2,17 @@
 //!
 //! It is kept in `Dockerfile.lock` and, as JSON, beside the launcher in a build. It names bodies by digest only.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::url::Url;
+use super::url::{Url, is_name};
 use crate::digest::{Algorithm, Digest};
 
 /// The most exchanges of one recording.
 pub const MAX_EXCHANGES: usize = 50_000;
+/// The most names of each kind that are kept of one step.
+pub const MAX_NAMES: usize = 10_000;
 /// The longest recording, in bytes of its JSON. Each exchange has two headers or so.
 pub const MAX_BYTES: u64 = 64 << 20;
 /// Longest value of a header, in bytes.
@@ -61,6 +63,12 @@ pub struct Recording {
     pub command: String,
     /// What it asked for, sorted by URL; what is asked several times is in the order of the answers.
     pub exchanges: Vec<Exchange>,
+    /// Names whose address it asked for without a request to them.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub names: BTreeSet<String>,
+    /// Such names that did not exist.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub unknown_names: BTreeSet<String>,
 }
 
 /// One request and its response.
@@ -97,6 +105,9 @@ pub enum RecordError {
     /// More than [`MAX_EXCHANGES`].
     #[error("the recording has {0} requests, at most {MAX_EXCHANGES} are read")]
     TooMany(usize),
+    /// Names that nobody could have asked for, or too many.
+    #[error("the names of the recording: {0}")]
+    Names(String),
     /// A field that nobody could have recorded.
     #[error("request {0} of the recording: {1}")]
     Exchange(usize, String),
@@ -110,6 +121,8 @@ impl Recording {
             step,
             command: shown(command),
             exchanges: Vec::new(),
+            names: BTreeSet::new(),
+            unknown_names: BTreeSet::new(),
         }
     }
 
@@ -139,6 +152,16 @@ impl Recording {
     pub fn check(&self) -> Result<(), RecordError> {
         if self.exchanges.len() > MAX_EXCHANGES {
             return Err(RecordError::TooMany(self.exchanges.len()));
+        }
+        for names in [&self.names, &self.unknown_names] {
+            if names.len() > MAX_NAMES {
+                let why = format!("there are {}, at most {MAX_NAMES} are read", names.len());
+                return Err(RecordError::Names(why));
+            }
+            if let Some(name) = names.iter().find(|name| !is_name(name)) {
+                let why = format!("{:?} is no name of a host", shown(name));
+                return Err(RecordError::Names(why));
+            }
         }
         for (index, exchange) in self.exchanges.iter().enumerate() {
             exchange
@@ -220,6 +243,16 @@ fn headers(found: &BTreeMap<String, String>, known: &[&str]) -> Result<(), Strin
     Ok(())
 }
 
+/// What a reader takes for the command with these arguments: the text of a shell, or all words.
+#[must_use]
+pub fn command<T: AsRef<str>>(argv: &[T]) -> String {
+    let words: Vec<&str> = argv.iter().map(AsRef::as_ref).collect();
+    match words.as_slice() {
+        [_, option, text] if option.starts_with('-') && option.ends_with('c') => (*text).to_owned(),
+        words => words.join(" "),
+    }
+}
+
 /// The beginning of `text` in one line.
 #[must_use]
 pub fn shown(text: &str) -> String {
@@ -232,4 +265,23 @@ pub fn shown(text: &str) -> String {
         out.push_str(" ...");
     }
     out
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// A plain request for `url`, with an answer.
+    pub(crate) fn exchange(url: &str) -> Exchange {
+        Exchange {
+            method: "GET".into(),
+            url: url.into(),
+            asked: BTreeMap::new(),
+            sent: None,
+            status: 200,
+            headers: BTreeMap::new(),
+            digest: Digest::sha256(url.as_bytes()),
+            size: url.len() as u64,
+        }
+    }
 }

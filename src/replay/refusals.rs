@@ -37,6 +37,11 @@ impl Refusals {
 
     /// Tells that `what` is refused, and why; the answer for the client.
     pub fn refuse(&self, what: &str, why: &str) -> Response<Body> {
+        text(StatusCode::FORBIDDEN, &self.tell(what, why))
+    }
+
+    /// Tells that `what` is refused, and why; what was told.
+    pub fn tell(&self, what: &str, why: &str) -> String {
         let message = format!(
             "verified-dockerfile: RUN {}: {}: {why}; {}\n",
             self.step,
@@ -49,7 +54,7 @@ impl Refusals {
             // There is nobody else to tell.
             let _ = std::io::stderr().lock().write_all(message.as_bytes());
         }
-        text(StatusCode::FORBIDDEN, &message)
+        message
     }
 
     /// How many there were.

@@ -32,7 +32,10 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 
 use super::{
+    bodies::CHUNK,
     environment::Variables,
+    names::HOME,
+    resolver::Resolver,
     url::{Url, UrlError},
 };
 
@@ -60,11 +63,15 @@ pub enum UpstreamError {
 
 impl Upstream {
     /// Trusts the public authorities, and those in `authorities` (PEM), as the step's own tools do. `own` are the step's
-    /// variables, which may name proxies.
+    /// variables, which may name proxies; `resolver` knows where servers are.
     ///
     /// # Errors
     /// [`UpstreamError::Settings`].
-    pub fn new(authorities: &str, own: &Variables) -> Result<Self, UpstreamError> {
+    pub fn new(
+        authorities: &str,
+        own: &Variables,
+        resolver: Arc<Resolver>,
+    ) -> Result<Self, UpstreamError> {
         let mut roots = RootCertStore {
             roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
         };
@@ -79,9 +86,11 @@ impl Upstream {
         let connect = Connect(Arc::new(Ways {
             tls: Arc::new(tls),
             proxies: Proxies::new(own)?,
+            resolver,
         }));
         let client = Client::builder(TokioExecutor::new())
             .pool_max_idle_per_host(16)
+            .http1_max_buf_size(CHUNK)
             .build(connect);
         Ok(Self { client })
     }
@@ -176,6 +185,7 @@ impl Proxies {
 struct Ways {
     tls: Arc<ClientConfig>,
     proxies: Proxies,
+    resolver: Arc<Resolver>,
 }
 
 impl std::fmt::Debug for Stream {
@@ -188,13 +198,29 @@ impl std::fmt::Debug for Stream {
 struct Connect(Arc<Ways>);
 
 impl Ways {
+    async fn connect(&self, host: &str, port: u16) -> io::Result<TcpStream> {
+        let mut last = io::Error::other("there is no such host");
+        for address in self.resolver.find(host).await? {
+            // Nobody but us is there, and we would ask ourselves.
+            if address.to_canonical() == HOME {
+                return Err(io::Error::other("this is the launcher's own address"));
+            }
+            match TcpStream::connect((address, port)).await {
+                Ok(stream) => return Ok(stream),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
     async fn open(&self, uri: &Uri) -> io::Result<Stream> {
         let url = Url::parse(&uri.to_string()).map_err(io::Error::other)?;
         let proxy = self.proxies.of(&url);
         let (host, port) = proxy.map_or((url.host(), url.port()), |proxy| {
             (proxy.host(), proxy.port())
         });
-        let mut tcp = TcpStream::connect((host, port))
+        let mut tcp = self
+            .connect(host, port)
             .await
             .map_err(|error| io::Error::new(error.kind(), format!("{host}:{port}: {error}")))?;
         tcp.set_nodelay(true)?;

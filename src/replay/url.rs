@@ -111,6 +111,13 @@ impl Url {
     }
 }
 
+/// Whether `name` may be one of a host, or of a service.
+pub(super) fn is_name(name: &str) -> bool {
+    let byte =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte);
+    !name.is_empty() && name.len() <= 253 && name.bytes().all(byte)
+}
+
 /// `host:port` of a CONNECT, or `host[:port]`.
 fn split_port(authority: &str) -> Result<(&str, Option<u16>), UrlError> {
     let split = if let Some(end) = authority.rfind(']') {

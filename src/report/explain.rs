@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{Finding, steps};
 use crate::{
-    fetch::{Origin, Source},
-    pipeline::{Judged, Outcome},
+    fetch::{Fetch, Origin, Source},
+    pipeline::{Judged, Outcome, PlatformOutcome},
     policy::{Pin, Verdict},
     shell::{Budget, Reading},
 };
@@ -27,20 +28,7 @@ pub fn json(file: &str, outcome: &Outcome) -> Value {
                 .fetches
                 .iter()
                 .zip(&built.fetches)
-                .map(|(fetch, judged)| {
-                    json!({
-                        "line": fetch.place.lines.0,
-                        "platform": built.platform.to_string(),
-                        "instruction": instruction(fetch.origin),
-                        "reference": fetch.expanded,
-                        "source": what(&fetch.source),
-                        "loaded": fetch.loaded,
-                        "pin": judged.pin.as_ref().map(|(pin, _)| pinned(pin)),
-                        "pinned_by": judged.pin.as_ref().map(|(_, by)| by),
-                        "verdict": verdict(judged),
-                        "grounds": grounds(judged),
-                    })
-                })
+                .map(|(fetch, judged)| row(built, fetch, judged, &grounds(judged)))
         })
         .collect();
     json!({
@@ -48,6 +36,27 @@ pub fn json(file: &str, outcome: &Outcome) -> Value {
         "fetches": rows,
         "steps": steps(outcome),
         "findings": findings(&outcome.findings),
+    })
+}
+
+/// One fetch of `built`, and what became of it on which grounds.
+pub(super) fn row<G: Serialize>(
+    built: &PlatformOutcome,
+    fetch: &Fetch,
+    judged: &Judged,
+    grounds: &[G],
+) -> Value {
+    json!({
+        "line": fetch.place.lines.0,
+        "platform": built.platform.to_string(),
+        "instruction": instruction(fetch.origin),
+        "reference": fetch.expanded,
+        "source": what(&fetch.source),
+        "loaded": fetch.loaded,
+        "pin": judged.pin.as_ref().map(|(pin, _)| pinned(pin)),
+        "pinned_by": judged.pin.as_ref().map(|(_, by)| by),
+        "verdict": verdict(judged),
+        "grounds": grounds,
     })
 }
 

@@ -9,6 +9,8 @@ pub mod github;
 pub mod json;
 pub mod list;
 pub mod sarif;
+pub mod served;
+pub mod statement;
 pub mod steps;
 pub mod text;
 

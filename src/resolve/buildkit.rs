@@ -29,7 +29,7 @@ use crate::{
         ops::NetMode,
     },
     policy::Unchecked,
-    reference::ImageReference,
+    reference::{ImageReference, layout},
     verify::{Proof, Signer, git::Objects},
 };
 
@@ -132,6 +132,30 @@ impl BuildKit<'_> {
         self.read(definition, "answer")
             .await
             .map_err(|error| failed(error, name))
+    }
+
+    /// What the step `fetch-WHAT` finds of an image.
+    async fn fetched(
+        &self,
+        what: &str,
+        reference: &ImageReference,
+        digest: &Digest,
+        fresh: bool,
+    ) -> Result<Vec<(Digest, Proof)>, ResolveError> {
+        let asked = format!("{}@{digest}", reference.repository());
+        let answer = self
+            .step(
+                &[&format!("fetch-{what}"), &asked, "/out/answer"],
+                Inputs::default(),
+                NetMode::Unset,
+                fresh,
+                &format!("[verified] fetch {what} of {}", reference.familiar()),
+            )
+            .await?;
+        match step::read(&answer).map_err(internal)? {
+            step::Answer::Found(proofs) => Ok(proofs),
+            step::Answer::Failed { cause, next } => Err(ResolveError::Failed { cause, next }),
+        }
     }
 
     /// The file `path` of what `definition` makes.
@@ -239,15 +263,8 @@ impl Resolve for BuildKit<'_> {
         if value.starts_with("input:") {
             return Ok(self.input_configs.get(key).cloned().unwrap_or_default());
         }
-        let layout = value
-            .strip_prefix("oci-layout:")
-            .and_then(|rest| rest.trim_start_matches("//").rsplit_once('@'));
-        let Some((store, digest)) = layout else {
+        let Some((store, digest)) = layout(value) else {
             return Ok(ImageConfig::default());
-        };
-        let store = match store.rsplit_once(':') {
-            Some((name, tag)) if !tag.contains('/') => name,
-            _ => store,
         };
         let layout = gateway::Layout {
             session: self.session.clone(),
@@ -255,9 +272,9 @@ impl Resolve for BuildKit<'_> {
         };
         // The daemon takes the digest of it; the name is for the eye and for provenance, as stock BuildKit gives it.
         let (name, _) = key.split_once("::").unwrap_or((key, ""));
-        let shown = match (ImageReference::parse(name), digest.parse()) {
-            (Ok(name), Ok(digest)) => name.with_digest(digest).to_string(),
-            _ => return Ok(ImageConfig::default()),
+        let shown = match ImageReference::parse(name) {
+            Ok(name) => name.with_digest(digest).to_string(),
+            Err(_) => return Ok(ImageConfig::default()),
         };
         let name = format!("[verified] resolve {value}");
         let answer = self
@@ -353,20 +370,17 @@ impl Resolve for BuildKit<'_> {
         digest: &Digest,
         fresh: bool,
     ) -> Result<Vec<Proof>, ResolveError> {
-        let asked = format!("{}@{digest}", reference.repository());
-        let answer = self
-            .step(
-                &["fetch-signatures", &asked, "/out/answer"],
-                Inputs::default(),
-                NetMode::Unset,
-                fresh,
-                &format!("[verified] fetch signatures of {}", reference.familiar()),
-            )
-            .await?;
-        match step::read(&answer).map_err(internal)? {
-            step::Answer::Signatures(signatures) => Ok(signatures),
-            step::Answer::Failed { cause, next } => Err(ResolveError::Failed { cause, next }),
-        }
+        let found = self.fetched("signatures", reference, digest, fresh).await?;
+        Ok(found.into_iter().map(|(_, proof)| proof).collect())
+    }
+
+    async fn attestations(
+        &self,
+        reference: &ImageReference,
+        digest: &Digest,
+        fresh: bool,
+    ) -> Result<Vec<(Digest, Proof)>, ResolveError> {
+        self.fetched("attestations", reference, digest, fresh).await
     }
 
     async fn small_file(&self, url: &str, limit: usize) -> Result<Vec<u8>, ResolveError> {

@@ -94,6 +94,14 @@ pub trait Resolve {
         fresh: bool,
     ) -> impl Future<Output = Result<Vec<Proof>, ResolveError>>;
 
+    /// What may prove it by signed attestation manifests: these and their signatures, each with the digest that it is offered for.
+    fn attestations(
+        &self,
+        reference: &ImageReference,
+        digest: &Digest,
+        fresh: bool,
+    ) -> impl Future<Output = Result<Vec<(Digest, Proof)>, ResolveError>>;
+
     /// The file at `url`, which is a signature or a list of checksums: at most `limit` bytes.
     fn small_file(
         &self,
@@ -152,6 +160,15 @@ impl Resolve for Offline {
         _: &Digest,
         _: bool,
     ) -> Result<Vec<Proof>, ResolveError> {
+        Err(ResolveError::Offline)
+    }
+
+    async fn attestations(
+        &self,
+        _: &ImageReference,
+        _: &Digest,
+        _: bool,
+    ) -> Result<Vec<(Digest, Proof)>, ResolveError> {
         Err(ResolveError::Offline)
     }
 

@@ -17,9 +17,9 @@ use super::registry::{
 };
 use crate::{
     digest::Digest,
-    lock::Evidence,
+    lock::{Evidence, Item},
     reference::ImageReference,
-    verify::{Proof, cosign},
+    verify::{Proof, attestation::Signed, cosign},
 };
 
 /// Where the step finds the client's Docker `config.json`, if the client gave one.
@@ -30,8 +30,8 @@ const MAX_CREDENTIALS: u64 = 1 << 20;
 /// What the step that fetches signatures tells the frontend. Untrusted, as everything from a registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// What was found; perhaps nothing.
-    Signatures(Vec<Proof>),
+    /// What was found, each with the digest that it is offered for; perhaps nothing.
+    Found(Vec<(Digest, Proof)>),
     /// Why nothing could be fetched.
     Failed {
         /// What the registry said.
@@ -44,8 +44,8 @@ pub enum Answer {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 enum Written {
-    /// As `Dockerfile.evidence` has them.
-    Signatures(String),
+    /// As `Dockerfile.evidence` has it.
+    Found(String),
     Failed {
         cause: String,
         next: String,
@@ -59,28 +59,27 @@ enum Written {
 pub fn read(bytes: &[u8]) -> Result<Answer, String> {
     match serde_json::from_slice(bytes).map_err(|error| error.to_string())? {
         Written::Failed { cause, next } => Ok(Answer::Failed { cause, next }),
-        Written::Signatures(text) => {
+        Written::Found(text) => {
             let found = Evidence::parse(text.as_bytes(), "the step's answer")
                 .map_err(|error| error.to_string())?;
-            Ok(Answer::Signatures(
-                found.iter().map(|item| item.proof().clone()).collect(),
-            ))
+            let pair = |item: &Item| (item.subject().clone(), item.proof().clone());
+            Ok(Answer::Found(found.iter().map(pair).collect()))
         }
     }
 }
 
-fn write(answer: &Answer, digest: &Digest) -> serde_json::Result<Vec<u8>> {
+fn write(answer: &Answer) -> serde_json::Result<Vec<u8>> {
     let written = match answer {
         Answer::Failed { cause, next } => Written::Failed {
             cause: cause.clone(),
             next: next.clone(),
         },
-        Answer::Signatures(list) => {
+        Answer::Found(list) => {
             let mut found = Evidence::default();
-            for proof in list {
-                found.insert(digest.clone(), proof.clone());
+            for (subject, proof) in list {
+                found.insert(subject.clone(), proof.clone());
             }
-            Written::Signatures(found.to_string())
+            Written::Found(found.to_string())
         }
     };
     serde_json::to_vec(&written)
@@ -109,19 +108,18 @@ impl From<RawSignature> for Proof {
     }
 }
 
-/// Fetches the signatures of `reference` (`repository@digest`) and writes the answer to `out`.
+/// Fetches the signatures of `reference` (`repository@digest`), or the attestations about it with theirs, and writes the answer to `out`.
 ///
 /// That the registry does not answer is an answer, too: the frontend shows it at the user's own line.
 ///
 /// # Errors
 /// Whatever writing says.
-pub fn fetch_signatures(reference: &str, out: &Path) -> io::Result<()> {
-    let answer = collect(reference, Path::new(CREDENTIALS_FILE));
-    // Under which digest they travel does not matter: the frontend knows which it asked for.
-    File::create(out)?.write_all(&write(&answer, &Digest::sha256(reference.as_bytes()))?)
+pub fn fetch_proofs(reference: &str, signed: Signed, out: &Path) -> io::Result<()> {
+    let answer = collect(reference, signed, Path::new(CREDENTIALS_FILE));
+    File::create(out)?.write_all(&write(&answer)?)
 }
 
-fn collect(reference: &str, credentials: &Path) -> Answer {
+fn collect(reference: &str, signed: Signed, credentials: &Path) -> Answer {
     let failed = |cause: String| Answer::Failed {
         cause,
         next: "check the registry, or put the signatures beside the lock".to_owned(),
@@ -142,10 +140,16 @@ fn collect(reference: &str, credentials: &Path) -> Answer {
             credentials,
             ..Options::default()
         })?;
-        signatures::collect(&client, &repository, digest, &signatures::Place::ALL)
+        match signed {
+            Signed::Attestations => signatures::attestations(&client, &repository, digest),
+            Signed::Image => {
+                signatures::collect(&client, &repository, digest, &signatures::Place::ALL)
+                    .map(|found| found.offered(digest).collect())
+            }
+        }
     });
     match found {
-        Ok(found) => Answer::Signatures(found.signatures.into_iter().map(Proof::from).collect()),
+        Ok(found) => Answer::Found(found),
         Err(error) => failed(error.to_string()),
     }
 }
@@ -219,6 +223,7 @@ fn stream(file: &Path, mut update: impl FnMut(&[u8])) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::verify::attestation::Attestations;
 
     fn folder(name: &str) -> std::path::PathBuf {
         let dir = std::env::temp_dir().join(format!("verified-step-{name}-{}", std::process::id()));
@@ -246,30 +251,40 @@ mod tests {
                 cause: "c".into(),
                 next: "n".into(),
             },
-            Answer::Signatures(vec![]),
-            Answer::Signatures(vec![
-                Proof::Bundle(b"{}".to_vec()),
-                Proof::Cosign(cosign::Signature {
-                    payload: vec![0, 255],
-                    signature: "MEUC".into(),
-                    certificate: Some("PEM".into()),
-                    log: Some("{}".into()),
-                    timestamp: None,
-                }),
+            Answer::Found(vec![]),
+            Answer::Found(vec![
+                (Digest::sha256(b"x"), Proof::Bundle(b"{}".to_vec())),
+                (
+                    Digest::sha256(b"y"),
+                    Proof::Cosign(cosign::Signature {
+                        payload: vec![0, 255],
+                        signature: "MEUC".into(),
+                        certificate: Some("PEM".into()),
+                        log: Some("{}".into()),
+                        timestamp: None,
+                    }),
+                ),
+                (
+                    Digest::sha256(b"z"),
+                    Proof::Attestations(Attestations {
+                        index: Some(b"{}".to_vec()),
+                        manifests: vec![b"m".to_vec()],
+                        statements: vec![b"s".to_vec(), Vec::new()],
+                    }),
+                ),
             ]),
         ] {
-            let digest = Digest::sha256(b"x");
-            let back = read(&write(&answer, &digest).unwrap()).unwrap();
+            let back = read(&write(&answer).unwrap()).unwrap();
             let sorted = |answer: Answer| match answer {
-                Answer::Signatures(mut list) => {
-                    list.sort_by_key(|proof| proof.kind());
-                    Answer::Signatures(list)
+                Answer::Found(mut list) => {
+                    list.sort_by_key(|(_, proof)| proof.kind());
+                    Answer::Found(list)
                 }
                 other => other,
             };
             assert_eq!(sorted(back), sorted(answer));
         }
-        for bad in ["", "[]", "{\"signatures\":\"{}\"}", "{\"other\":1}"] {
+        for bad in ["", "[]", "{\"found\":\"{}\"}", "{\"other\":1}"] {
             assert!(read(bad.as_bytes()).is_err(), "{bad}");
         }
     }
@@ -280,14 +295,15 @@ mod tests {
         // Nothing listens on the discard port of this machine.
         let digest = crate::digest::Digest::sha256(b"");
         let out = dir.join("out");
-        fetch_signatures(&format!("127.0.0.1:9/none@{digest}"), &out).unwrap();
+        let reference = format!("127.0.0.1:9/none@{digest}");
+        fetch_proofs(&reference, Signed::Image, &out).unwrap();
         assert!(matches!(
             read(&std::fs::read(&out).unwrap()).unwrap(),
             Answer::Failed { .. }
         ));
         for bad in ["127.0.0.1:9/none", "UPPER@sha256:0"] {
             assert!(matches!(
-                collect(bad, Path::new("/none")),
+                collect(bad, Signed::Attestations, Path::new("/none")),
                 Answer::Failed { .. }
             ));
         }

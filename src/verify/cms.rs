@@ -1,6 +1,6 @@
 //! CMS messages with one signer, as timestamps and git's X.509 signatures are.
 //!
-//! Source: RFC 5652 sections 5 and 11.
+//! Source: RFC 5652 sections 5 and 11; X.690 section 8.1 for lengths that are not stated.
 
 use std::fmt;
 
@@ -13,8 +13,9 @@ use x509_cert::{
     Certificate,
     attr::Attributes,
     der::{
-        Any, Decode as _, Encode as _,
+        Any, Decode as _, Encode as _, Length,
         asn1::{ObjectIdentifier, OctetString, OctetStringRef},
+        pem,
     },
     ext::pkix::SubjectKeyIdentifier,
 };
@@ -24,6 +25,17 @@ use super::{
     shown,
 };
 
+/// The unsigned attribute with an RFC 3161 timestamp over the signature.
+pub(super) const TIMESTAMP: ObjectIdentifier =
+    ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.16.2.14");
+/// What a signature of git is about.
+pub(super) const DATA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.7.1");
+/// Largest armored signature read, in bytes.
+const MAX_ARMOR: usize = 256 * 1024;
+/// What the armor says that it is.
+const LABEL: &str = "SIGNED MESSAGE";
+/// Deepest nesting of values whose length is not stated; gpgsm's is four.
+const MAX_DEPTH: usize = 8;
 const SIGNED_DATA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.7.2");
 const CONTENT_TYPE: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.3");
 const MESSAGE_DIGEST: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.4");
@@ -69,6 +81,60 @@ impl From<x509_cert::der::Error> for Error {
 
 fn form(why: impl Into<String>) -> Error {
     Error::Form(why.into())
+}
+
+/// The message in a git signature's armor, which must be all that there is.
+pub(super) fn unarmor(armor: &[u8]) -> Result<Vec<u8>, Error> {
+    if armor.len() > MAX_ARMOR {
+        return Err(form(format!("it has more than {MAX_ARMOR} bytes")));
+    }
+    let (label, der) =
+        pem::decode_vec(armor).map_err(|_| form("its armor is not one PEM block"))?;
+    if label != LABEL {
+        return Err(form(format!("its armor is not labelled {LABEL}")));
+    }
+    if der.get(1) != Some(&0x80) {
+        return Ok(der);
+    }
+    // gpgsm states no length for the outermost values.
+    let unfinished = || form("a value in it does not end");
+    let (value, rest) = definite(&der, MAX_DEPTH).ok_or_else(unfinished)?;
+    if rest.is_empty() {
+        Ok(value)
+    } else {
+        Err(form("something follows it"))
+    }
+}
+
+/// The first value in `bytes` with its length stated, and what follows it; values of a stated length are taken as they are.
+fn definite(bytes: &[u8], depth: usize) -> Option<(Vec<u8>, &[u8])> {
+    let (&[tag, length], mut rest) = bytes.split_first_chunk()?;
+    if length != 0x80 {
+        // How many bytes state the length, if the first does not.
+        let more = usize::from(if length < 0x80 { 0 } else { length & 0x7f });
+        let (digits, _) = rest.split_at_checked(more).filter(|_| more <= 4)?;
+        let stated = |sum, digit: &u8| sum << 8 | usize::from(*digit);
+        let content = match more {
+            0 => usize::from(length),
+            _ => digits.iter().fold(0, stated),
+        };
+        let whole = content.checked_add(more)?.checked_add(2)?;
+        let (value, rest) = bytes.split_at_checked(whole)?;
+        return Some((value.to_vec(), rest));
+    }
+    let depth = depth.checked_sub(1)?;
+    let mut content = Vec::new();
+    loop {
+        if let Some(after) = rest.strip_prefix(&[0, 0]) {
+            let mut value = vec![tag];
+            value.extend(Length::try_from(content.len()).ok()?.to_der().ok()?);
+            value.append(&mut content);
+            return Some((value, after));
+        }
+        let (inner, after) = definite(rest, depth)?;
+        content.extend(inner);
+        rest = after;
+    }
 }
 
 impl Message {

@@ -7,7 +7,7 @@
 //!   [`MAX_TAGS`] nested tags about the commit. A tag cannot be given for another ref, nor for another commit.
 //! - `signed = "commit"`: the commit itself, signed. Who signed it said nothing about branches and tags.
 //!
-//! Signatures are OpenPGP's, SSH's (namespace `git`), or X.509's by an identity ([`gitsign`]). An SSH signature states no time; as in git, its
+//! Signatures are OpenPGP's, SSH's (namespace `git`), or X.509's: by an identity ([`gitsign`]) or below authorities of the policy ([`x509`]). An SSH signature states no time; as in git, its
 //! key is judged at the object's own date, which must not lie after the time that counts.
 //!
 //! Source: git's `Documentation/gitformat-signature.adoc`, `object-file.c` (ids), `tag.c`, `commit.c`
@@ -16,7 +16,7 @@
 use jiff::Timestamp;
 use sha1_checked::{CollisionResult, Digest as _};
 
-use super::{Failure, Signer, gitsign, openpgp, shown, sigstore, ssh, stream::hex};
+use super::{Failure, Signer, gitsign, openpgp, shown, sigstore, ssh, stream::hex, x509};
 
 /// The kind's name in `Dockerfile.evidence` and in reports.
 pub const KIND: &str = "git";
@@ -67,6 +67,8 @@ pub enum Key<'k> {
     Ssh(&'k ssh::Key),
     /// `gpg.format = x509`, with gitsign.
     Sigstore(&'k sigstore::Key),
+    /// `gpg.format = x509`, with gpgsm or smimesign.
+    X509(&'k x509::Key),
 }
 
 impl Key<'_> {
@@ -76,6 +78,7 @@ impl Key<'_> {
             Self::OpenPgp(key) => format!("the OpenPGP key {}", key.who()),
             Self::Ssh(key) => format!("the SSH key {}", key.who()),
             Self::Sigstore(key) => key.who(),
+            Self::X509(key) => key.who(),
         }
     }
 }
@@ -263,6 +266,7 @@ impl Signature {
             (Armor::X509, Key::Sigstore(key)) => {
                 gitsign::verify(&self.payload, &self.armor, key, at)
             }
+            (Armor::X509, Key::X509(key)) => x509::verify(&self.payload, &self.armor, key, at),
             (Armor::Ssh, Key::Ssh(key)) => {
                 let date = self.date.unwrap_or(at);
                 if date > at {

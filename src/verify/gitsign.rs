@@ -6,7 +6,7 @@
 //!
 //! - [`LOG_ENTRY`]: Rekor's entry (`gitsign.rekorMode = offline`) as the protobuf `TransparencyLogEntry` without its body, which is made
 //!   again from the certificate, the attributes and the signature;
-//! - [`TIMESTAMP`]: an RFC 3161 timestamp over the signature.
+//! - [`cms::TIMESTAMP`]: an RFC 3161 timestamp over the signature.
 //!
 //! gitsign's other mode leaves the entry in the log, under the commit's id; a signature of that kind proves no time by itself, and is
 //! refused.
@@ -15,7 +15,7 @@
 //! attribute as RFC 3161 appendix A has it.
 
 use jiff::Timestamp;
-use p256::pkcs8::{Document, LineEnding};
+use p256::pkcs8::LineEnding;
 use prost::Message as _;
 use serde_json::{Value, json};
 use sigstore_verify::types;
@@ -26,7 +26,7 @@ use x509_cert::der::{
 
 use super::{
     Failure, Signer, bundle,
-    cms::{self, Message},
+    cms::{self, DATA, Message, TIMESTAMP},
     notation::chain::Hash,
     shown,
     sigstore::{
@@ -37,15 +37,7 @@ use super::{
 };
 
 /// The unsigned attribute with Rekor's entry.
-pub const LOG_ENTRY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.57264.3.1");
-/// The unsigned attribute with a timestamp.
-pub const TIMESTAMP: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.16.2.14");
-/// Largest signature read, in bytes of its armor.
-pub const MAX_PROOF: usize = 256 * 1024;
-
-const DATA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.7.1");
-/// What the armor says that it is.
-const LABEL: &str = "SIGNED MESSAGE";
+const LOG_ENTRY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.57264.3.1");
 
 // The parts of `TransparencyLogEntry` (sigstore_rekor.proto) that are not empty in gitsign's.
 
@@ -125,7 +117,7 @@ pub(super) fn verify(
             wanted: "an attestation",
         });
     }
-    let der = unarmor(armor)?;
+    let der = cms::unarmor(armor).map_err(|error| refused(&error, ""))?;
     let message = Message::read(&der, DATA, "data").map_err(|error| refused(&error, ""))?;
     if message.content.is_some() {
         return Err(form("it has a content of its own, besides the object"));
@@ -139,32 +131,19 @@ pub(super) fn verify(
         .map(|held| held.signer)
 }
 
-fn form(why: &str) -> Failure {
+pub(super) fn form(why: &str) -> Failure {
     Failure::Form {
         what: "X.509 signature",
         why: why.to_owned(),
     }
 }
 
-fn refused(error: &cms::Error, who: &str) -> Failure {
+/// The failure of a CMS message that should have been made by `who`.
+pub(super) fn refused(error: &cms::Error, who: &str) -> Failure {
     match error {
         cms::Error::Form(why) => form(why),
         cms::Error::Signature(_) => Failure::Signature(who.to_owned()),
     }
-}
-
-/// The message in the armor, which must be all that there is.
-fn unarmor(armor: &[u8]) -> Result<Vec<u8>, Failure> {
-    if armor.len() > MAX_PROOF {
-        return Err(form(&format!("it has more than {MAX_PROOF} bytes")));
-    }
-    let text = std::str::from_utf8(armor).map_err(|_| form("its armor is no text"))?;
-    let (label, document) =
-        Document::from_pem(text).map_err(|_| form("its armor is not one PEM block"))?;
-    if label != LABEL {
-        return Err(form(&format!("its armor is not labelled {LABEL}")));
-    }
-    Ok(document.into_vec())
 }
 
 /// The signature with what proves its time, in the form in which Sigstore's signatures of files are.

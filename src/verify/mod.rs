@@ -14,8 +14,9 @@
 //! | SSH signature | [`ssh`] | a file's bytes |
 //! | Notary v2 envelope | [`notation`] | image digest; or a file's |
 //! | simple signing | [`simple`] | image digest and repository |
+//! | BuildKit's attestation manifest, signed in one of these ways | [`attestation`] | image digest |
 //! | checksum list, signed in one of these ways | [`checksums`] | a file's digest under its name |
-//! | git's signed tags and commits, X.509 ones by [`gitsign`] | [`git`] | the commit, and the tag's name |
+//! | git's signed tags and commits, X.509 ones by [`gitsign`] or [`x509`] | [`git`] | the commit, and the tag's name |
 //!
 //! A signature is checked over the exact bytes before anything in them is believed.
 
@@ -30,6 +31,7 @@ use jiff::Timestamp;
 
 use crate::digest::Digest;
 
+pub mod attestation;
 pub mod bundle;
 pub mod checksums;
 mod cms;
@@ -48,6 +50,7 @@ pub mod simple;
 pub mod ssh;
 mod stream;
 mod written;
+pub mod x509;
 
 pub use key::{KeyError, MAX_KEY_BYTES, PublicKey};
 pub use written::{Written, WrittenIdentity, WrittenProvenance};
@@ -127,6 +130,8 @@ pub enum Key {
     Ssh(ssh::Key),
     /// A trust store and identity of Notary v2.
     Notation(notation::Key),
+    /// Certificate authorities, and whom they must have certified.
+    X509(x509::Key),
 }
 
 impl Key {
@@ -140,6 +145,7 @@ impl Key {
             Self::Signify(key) => key.who(),
             Self::Ssh(key) => key.who(),
             Self::Notation(key) => key.who(),
+            Self::X509(key) => key.who(),
         }
     }
 }
@@ -165,6 +171,8 @@ pub enum Proof {
     Checksums(Vec<u8>),
     /// Objects of a git repository.
     Git(git::Objects),
+    /// BuildKit's attestations, which prove something only if other proofs sign their manifests.
+    Attestations(attestation::Attestations),
 }
 
 impl Proof {
@@ -181,6 +189,20 @@ impl Proof {
             Self::Notation(_) => notation::KIND,
             Self::Checksums(_) => checksums::KIND,
             Self::Git(_) => git::KIND,
+            Self::Attestations(_) => attestation::KIND,
+        }
+    }
+
+    /// The digests of what this proof holds and other proofs must sign.
+    #[must_use]
+    pub fn signed_elsewhere(&self) -> Vec<Digest> {
+        match self {
+            Self::Checksums(list) => vec![Digest::sha256(list)],
+            Self::Attestations(documents) => {
+                let manifests = documents.manifests.iter();
+                manifests.map(|bytes| Digest::sha256(bytes)).collect()
+            }
+            _ => Vec::new(),
         }
     }
 
@@ -444,6 +466,7 @@ fn verify_with(
                 Key::OpenPgp(key) => git::Key::OpenPgp(key),
                 Key::Ssh(key) => git::Key::Ssh(key),
                 Key::Sigstore(key) => git::Key::Sigstore(key),
+                Key::X509(key) => git::Key::X509(key),
                 other => return Err(Failure::OtherKind(other.who(), git::KIND)),
             };
             let Artifact::Git(checkout) = artifact else {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Key, PublicKey, minisign, notation, openpgp, signify,
     sigstore::{self, By, Claim, Identity, Matcher, Provenance, Roots},
-    ssh,
+    ssh, x509,
 };
 use crate::digest::Digest;
 
@@ -33,6 +33,16 @@ pub enum Written {
         /// Whether they are a signing authority's.
         authority: bool,
         /// Whom they must have certified: `x509.subject: ...`, or `*`.
+        identity: String,
+        /// The roots of time stamp authorities (PEM), if signatures must have a timestamp.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        timestamps: Option<String>,
+    },
+    /// Certificate authorities.
+    X509 {
+        /// Certificates (PEM).
+        certificates: String,
+        /// Whom they must have certified: an e-mail address, `x509.subject: ...`, or `*`.
         identity: String,
         /// The roots of time stamp authorities (PEM), if signatures must have a timestamp.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -145,6 +155,13 @@ impl Written {
                 }
                 Ok(Key::Notation(key))
             }
+            Self::X509 {
+                certificates,
+                identity,
+                timestamps,
+            } => x509::Key::parse(certificates, identity, timestamps.as_deref())
+                .map(Key::X509)
+                .map_err(|failure| failure.to_string()),
             Self::Signify { text } => signify::Key::parse(text)
                 .map(Key::Signify)
                 .map_err(|failure| failure.to_string()),

@@ -47,6 +47,18 @@ pub const TESTS: &[Test] = &[
     }),
     ("a_hundred_thousand_stages", many_stages),
     ("a_hundred_thousand_used_stages", many_used_stages),
+    ("heredoc_of_a_million_lines", |case| {
+        case.file("verified.toml", "version = 1\n")?;
+        let text = format!(
+            "FROM scratch\nCOPY <<END /x\n{}END\n",
+            "x\n".repeat(1_000_000)
+        );
+        refused(case, text.as_bytes(), &["Dockerfile", "30000 lines"])
+    }),
+    ("heredoc_without_an_end", |case| {
+        let text = format!("FROM scratch\nCOPY <<END /x\n{}", "x\n".repeat(1_000_000));
+        refused(case, text.as_bytes(), &["Dockerfile:2", "heredoc"])
+    }),
     ("endless_expansion", expansion),
     ("policy_truncated_in_a_string", |case| {
         policy(case, b"version = 1\n[[image]]\nmatch = \"regis", 3)

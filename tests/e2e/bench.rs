@@ -4,6 +4,7 @@ use std::{
     env, fs,
     path::{Path, PathBuf},
     process,
+    sync::OnceLock,
     time::{Duration, SystemTime},
 };
 
@@ -15,9 +16,13 @@ use engine::{
     registry::Registry,
 };
 
+use serde_json::Value;
+
 use crate::web::Web;
 
 const BUILD_LIMIT: Duration = Duration::from_secs(300);
+/// For builds that download.
+pub const DOWNLOAD_LIMIT: Duration = Duration::from_secs(1200);
 pub const TOOL_LIMIT: Duration = Duration::from_secs(180);
 /// A command that shows in a build's output that it was executed; its own text does not look the same.
 pub const EXECUTE: &str = "RUN echo executed-$((6*7))";
@@ -35,6 +40,8 @@ pub struct Bench {
     pub frontend: String,
     binary: PathBuf,
     signer: Option<Engine>,
+    /// See [`Self::cut_off`].
+    cut: OnceLock<std::result::Result<Option<Engine>, String>>,
     busybox: Tar,
     keys: PathBuf,
     /// Different in each run: names of repositories start with it.
@@ -65,6 +72,7 @@ impl Bench {
             frontend: format!("{}/{repository}:latest", engine.registry),
             busybox: engine.busybox()?,
             signer,
+            cut: OnceLock::new(),
             registry,
             engine,
             binary,
@@ -102,6 +110,26 @@ impl Bench {
     /// The engine whose cosign makes bundles, and which has notation, if there is one.
     pub fn signer(&self) -> &Engine {
         self.signer.as_ref().unwrap_or(&self.engine)
+    }
+
+    /// The same kind of engine with the same registry and nothing else that it could reach. The machine's own engine cannot be had so:
+    /// there it is itself.
+    pub fn cut_off(&self) -> Result<&Engine> {
+        let cut = self.cut.get_or_init(|| {
+            self.engine
+                .cut_off()
+                .map_err(|error| format!("no engine without network: {error}"))
+        });
+        let cut = cut.as_ref().map_err(Clone::clone)?;
+        Ok(cut.as_ref().unwrap_or(&self.engine))
+    }
+
+    /// Ends what [`Self::cut_off`] started.
+    pub fn end(&self) -> Result<()> {
+        match self.cut.get() {
+            Some(Ok(Some(engine))) => engine.end(),
+            _ => Ok(()),
+        }
     }
 
     fn cosign(&self, engine: &Engine, words: &[&str]) -> Result<Finished> {
@@ -254,6 +282,20 @@ impl Case<'_> {
         })
     }
 
+    /// Pushes an image of one layer, the archive `layer`, as `name:latest`.
+    pub fn push_file(&self, name: &str, layer: &Path, config: &Value) -> Result<Pushed> {
+        let path = self.path(name);
+        let digest = self
+            .bench
+            .registry
+            .push_file(&path, "latest", layer, config)?;
+        Ok(Pushed {
+            repository: format!("{}/{path}", self.bench.engine.registry),
+            path,
+            digest,
+        })
+    }
+
     /// Pushes an index of `images` as `name:latest`.
     pub fn push_index(&self, name: &str, images: &[Image]) -> Result<Pushed> {
         let path = self.path(name);
@@ -265,7 +307,8 @@ impl Case<'_> {
         })
     }
 
-    fn path(&self, name: &str) -> String {
+    /// The path of a repository of this case.
+    pub fn path(&self, name: &str) -> String {
         format!("{}/{}/{name}", self.bench.run, self.name.replace('_', "-"))
     }
 
@@ -341,6 +384,11 @@ impl Case<'_> {
         self.build_bytes(dockerfile.as_bytes())
     }
 
+    /// A build of the context with `dockerfile` by the stock frontend.
+    pub fn stock(&self, dockerfile: &str) -> Result<Build<'_>> {
+        self.build_bytes(dockerfile.as_bytes())
+    }
+
     /// A build of the context with exactly this Dockerfile, through our frontend only if it says so itself.
     pub fn build_bytes(&self, dockerfile: &[u8]) -> Result<Build<'_>> {
         self.file("Dockerfile", dockerfile)?;
@@ -354,6 +402,8 @@ impl Case<'_> {
     pub fn build_of(&self, dockerfile: &str, context: &str) -> Build<'_> {
         Build {
             case: self,
+            engine: &self.bench.engine,
+            limit: BUILD_LIMIT,
             dockerfile: dockerfile.to_owned(),
             context: context.to_owned(),
             words: Vec::new(),
@@ -382,17 +432,31 @@ pub fn allow(pattern: &str, what: &str) -> String {
 /// A `docker buildx build` to be run.
 pub struct Build<'a> {
     case: &'a Case<'a>,
+    engine: &'a Engine,
+    limit: Duration,
     dockerfile: String,
     context: String,
     words: Vec<String>,
     input: Vec<u8>,
 }
 
-impl Build<'_> {
+impl<'a> Build<'a> {
     /// Adds words of the command line.
     pub fn with(mut self, words: &[&str]) -> Self {
         self.words
             .extend(words.iter().map(|word| (*word).to_owned()));
+        self
+    }
+
+    /// Runs it on `engine` instead of the one of the tests.
+    pub fn on(mut self, engine: &'a Engine) -> Self {
+        self.engine = engine;
+        self
+    }
+
+    /// Gives it time for downloads.
+    pub fn patient(mut self) -> Self {
+        self.limit = DOWNLOAD_LIMIT;
         self
     }
 
@@ -404,7 +468,7 @@ impl Build<'_> {
 
     /// Runs it.
     pub fn run(self) -> Result<Outcome> {
-        let mut command = self.case.bench.engine.command("docker");
+        let mut command = self.engine.command("docker");
         command
             .args(["buildx", "build", "--progress=plain"])
             .args(&self.words)
@@ -418,7 +482,7 @@ impl Build<'_> {
             status,
             stdout,
             stderr,
-        } = run(&mut command, &self.input, BUILD_LIMIT)?;
+        } = run(&mut command, &self.input, self.limit)?;
         Ok(Outcome {
             success: status.success(),
             stdout,

@@ -1,10 +1,12 @@
 //! What builds without us builds with us, to the same result.
 
-use engine::Result;
+use engine::{Result, image::digest};
+use serde_json::Value;
+use verified_dockerfile::report::statement::PREDICATE_TYPE;
 
 use crate::{
     Test,
-    bench::{Case, EXECUTE, accept, allow},
+    bench::{Case, EXECUTE, Format, accept, allow, signed},
 };
 
 pub const TESTS: &[Test] = &[
@@ -15,6 +17,7 @@ pub const TESTS: &[Test] = &[
     ("dockerfile_from_standard_input", standard_input),
     ("several_platforms", platforms),
     ("provenance_and_sbom_options", provenance),
+    ("what_was_verified_is_attached", statement),
     ("outline_and_targets", outline),
     ("check_warns_at_the_right_line", check),
     ("diff_and_explain", diff_and_explain),
@@ -209,6 +212,64 @@ fn provenance(case: &Case) -> Result<()> {
     assert!(
         text.contains("slsa.dev/provenance") && text.contains(digest),
         "it tells the base image's digest"
+    );
+    Ok(())
+}
+
+/// What was verified goes where BuildKit's own provenance goes, and nowhere else.
+fn statement(case: &Case) -> Result<()> {
+    if !case.bench.engine.has_attestations()? {
+        return Ok(());
+    }
+    let base = case.signed_base("base", Format::Tag)?;
+    case.policy(&[signed(&base.repository, &["base"])])?;
+    let policy = digest(case.read("verified.toml")?.as_bytes());
+    let dockerfile = format!("FROM {}\n{EXECUTE}\n", base.tagged());
+    let build = |words: &[&str]| case.build(&dockerfile)?.with(words).run()?.built();
+
+    build(&["--provenance=mode=max", "--output=type=local,dest=out"])?;
+    let statement: Value = serde_json::from_str(&case.read("out/verified-dockerfile.json")?)?;
+    assert_eq!(statement["predicateType"], PREDICATE_TYPE);
+    let predicate = &statement["predicate"];
+    let fetch = &predicate["fetches"][0];
+    assert_eq!(predicate["fetches"].as_array().map(Vec::len), Some(1));
+    assert_eq!(fetch["line"], 2);
+    assert_eq!(fetch["reference"], base.tagged());
+    assert_eq!(fetch["pin"], base.digest);
+    assert_eq!(fetch["verdict"], "verified");
+    let ground = &fetch["grounds"][0];
+    assert_eq!(ground["key"], "base");
+    assert_eq!(ground["proof"], "cosign-signature");
+    assert_eq!(ground["rule"]["match"], base.repository);
+    assert_eq!(predicate["settings"][0]["name"], "verified.toml");
+    let told = &predicate["settings"][0]["digest"]["sha256"];
+    assert_eq!(*told, policy.trim_start_matches("sha256:"));
+
+    let repository = format!("{}-built", base.path);
+    let push = format!(
+        "--output=type=image,name={}/{repository}:latest,push=true",
+        case.bench.engine.registry
+    );
+    // By default buildx asks for provenance where it costs nothing.
+    build(&[&push])?;
+    let index = case.bench.registry.manifest(&repository, "latest")?;
+    let index: Value = serde_json::from_slice(&index.bytes)?;
+    let attested = index["manifests"][1]["digest"]
+        .as_str()
+        .ok_or("no attestations")?;
+    let attested = case.bench.registry.manifest(&repository, attested)?;
+    assert!(
+        String::from_utf8_lossy(&attested.bytes).contains(PREDICATE_TYPE),
+        "it is attached to what is pushed"
+    );
+    build(&["--output=type=local,dest=plain"])?;
+    assert!(!case.folder.join("plain/verified-dockerfile.json").exists());
+    build(&["--provenance=false", &push])?;
+    let manifest = case.bench.registry.manifest(&repository, "latest")?;
+    let manifest: Value = serde_json::from_slice(&manifest.bytes)?;
+    assert!(
+        manifest["layers"].is_array(),
+        "no index is made for it: {manifest}"
     );
     Ok(())
 }

@@ -14,25 +14,6 @@ use crate::{
 const SOON: Duration = Duration::from_secs(150);
 
 pub const TESTS: &[Test] = &[
-    ("dockerfile_empty", |case| dockerfile(case, b"")),
-    ("dockerfile_binary", |case| {
-        dockerfile(case, &[0, 255, 10, 127, 200, 13, 0])
-    }),
-    ("dockerfile_of_10_mb", |case| {
-        dockerfile(case, "# a comment\n".repeat(900_000).as_bytes())
-    }),
-    ("dockerfile_with_one_line_of_5_mb", |case| {
-        dockerfile(
-            case,
-            format!("FROM scratch\nLABEL a={}\n", "x".repeat(5 << 20)).as_bytes(),
-        )
-    }),
-    ("dockerfile_with_100000_stages", |case| {
-        dockerfile(
-            case,
-            "FROM registry.example.com/x\n".repeat(100_000).as_bytes(),
-        )
-    }),
     ("policy_truncated", |case| {
         policy(case, "version = 1\n[[image]\n", "verified.toml:2")
     }),
@@ -113,11 +94,6 @@ fn build(case: &Case, dockerfile: &[u8]) -> Result<String> {
         assert!(!output.contains(trace), "{output}");
     }
     Ok(output)
-}
-
-fn dockerfile(case: &Case, bytes: &[u8]) -> Result<()> {
-    build(case, bytes)?;
-    Ok(())
 }
 
 fn policy(case: &Case, text: &str, place: &str) -> Result<()> {

@@ -21,6 +21,12 @@ pub const TESTS: &[Test] = &[
     }),
     ("notation_jws", |case| notation(case, "jws")),
     ("notation_cose", |case| notation(case, "cose")),
+    ("attestation_manifests_by_tag", |case| {
+        attestation_manifests(case, Format::Tag)
+    }),
+    ("attestation_manifests_by_bundle", |case| {
+        attestation_manifests(case, Format::Bundle)
+    }),
     ("index_or_platform_by_tag", |case| {
         platform(case, Format::Tag)
     }),
@@ -369,6 +375,122 @@ fn notation(case: &Case, format: &str) -> Result<()> {
         .run()?
         .refused("FROM", &[&swapped.repository, &image.digest])?;
     fs::remove_dir_all(&home)?;
+    Ok(())
+}
+
+/// An image with provenance beside it, in an index: as the engine's BuildKit makes it, or, of an engine that cannot, in the same form.
+fn attested(case: &Case) -> Result<Pushed> {
+    let registry = &case.bench.registry;
+    let image = case.push("app", &case.busybox("app"))?;
+    if case.bench.engine.has_attestations()? {
+        let output = format!("type=image,name={},push=true", image.tagged());
+        let dockerfile = format!("FROM {}\nRUN true\n", image.pinned());
+        case.build_bytes(dockerfile.as_bytes())?
+            .with(&["--provenance=mode=max", "--output", &output])
+            .run()?
+            .built()?;
+        let digest = registry.manifest(&image.path, "latest")?.digest();
+        return Ok(Pushed { digest, ..image });
+    }
+    let subject = registry.manifest(&image.path, &image.digest)?;
+    let statement = Blob {
+        media_type: "application/vnd.in-toto+json".to_owned(),
+        bytes: serde_json::to_vec(&statement(&image.digest, true)?)?,
+    };
+    let config = Blob {
+        media_type: "application/vnd.oci.image.config.v1+json".to_owned(),
+        bytes: b"{}".to_vec(),
+    };
+    for blob in [&statement, &config] {
+        registry.put_blob(&image.path, blob)?;
+    }
+    let manifest = manifest_blob(&json!({
+        "schemaVersion": 2, "mediaType": IMAGE_MANIFEST, "config": config.descriptor(), "layers": [statement.descriptor()],
+    }))?;
+    registry.put_manifest(&image.path, &manifest.digest(), &manifest)?;
+    let (mut one, mut about) = (subject.descriptor(), manifest.descriptor());
+    one["platform"] = json!({ "os": "linux", "architecture": "amd64" });
+    about["platform"] = json!({ "os": "unknown", "architecture": "unknown" });
+    about["annotations"] = json!({
+        "vnd.docker.reference.type": "attestation-manifest",
+        "vnd.docker.reference.digest": image.digest,
+    });
+    let index = Blob {
+        media_type: "application/vnd.oci.image.index.v1+json".to_owned(),
+        bytes: serde_json::to_vec(&json!({
+            "schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [one, about],
+        }))?,
+    };
+    registry.put_manifest(&image.path, "latest", &index)?;
+    Ok(Pushed {
+        digest: index.digest(),
+        ..image
+    })
+}
+
+/// Signed is not the image but what BuildKit says of it: the engine's own builder makes the attestations, cosign signs them.
+fn attestation_manifests(case: &Case, format: Format) -> Result<()> {
+    let registry = &case.bench.registry;
+    let image = attested(case)?;
+    let index: Value =
+        serde_json::from_slice(&registry.manifest(&image.path, &image.digest)?.bytes)?;
+    let entries = index["manifests"].as_array().ok_or("no index")?;
+    let of = |kind: Option<&str>| {
+        let found = entries
+            .iter()
+            .find(|entry| entry["annotations"]["vnd.docker.reference.type"].as_str() == kind);
+        let digest = found.and_then(|entry| entry["digest"].as_str());
+        digest.map(str::to_owned).ok_or("it is not in the index")
+    };
+    let attestation = Pushed {
+        digest: of(Some("attestation-manifest"))?,
+        ..image.clone()
+    };
+    let rule = |more: &str| format!("{}{more}", signed(&image.repository, &["base"]));
+    let (plain, wanted) = (rule(""), rule("signed = \"attestations\"\n"));
+    let build = |image: &Pushed| case.build(&dockerfile(image))?.run();
+    // Nothing is signed; another key has signed; the image itself is.
+    case.policy(std::slice::from_ref(&wanted))?;
+    build(&image)?.refused(
+        "FROM",
+        &[
+            &image.repository,
+            "no signature of the attestation manifest",
+        ],
+    )?;
+    case.sign(&attestation, "other", format)?;
+    build(&image)?.refused("FROM", &[&image.repository])?;
+    case.sign(&attestation, "base", format)?;
+    build(&image)?.executed()?;
+    let again = build(&image)?.built()?;
+    let step = format!("[verified] fetch attestations of {}", image.tagged());
+    assert!(again.is_cached(&step), "fetched again: {}", again.output);
+    // A rule that wants the image signed does not take it.
+    case.policy(&[plain])?;
+    build(&image)?.refused("FROM", &[&image.repository])?;
+    // The signed attestation manifest beside another image.
+    let mut changed = index.clone();
+    let other = case.push("app", &case.busybox("another content"))?;
+    let swapped = registry.manifest(&image.path, &other.digest)?.descriptor();
+    for entry in changed["manifests"].as_array_mut().ok_or("no index")? {
+        if entry["digest"] == of(None)? {
+            entry["digest"] = swapped["digest"].clone();
+            entry["size"] = swapped["size"].clone();
+        } else {
+            entry["annotations"]["vnd.docker.reference.digest"] = swapped["digest"].clone();
+        }
+    }
+    let blob = Blob {
+        media_type: "application/vnd.oci.image.index.v1+json".to_owned(),
+        bytes: serde_json::to_vec(&changed)?,
+    };
+    registry.put_manifest(&image.path, "latest", &blob)?;
+    let hostile = Pushed {
+        digest: blob.digest(),
+        ..image.clone()
+    };
+    case.policy(&[wanted])?;
+    build(&hostile)?.refused("FROM", &[&image.repository, "the signature is for"])?;
     Ok(())
 }
 

@@ -4,8 +4,11 @@
 //! and down at the end unless they ran before. Where none can be had, the tests are skipped loudly; with `CI=true`
 //! in the environment they fail.
 
+mod alike;
+mod attacks;
 mod bad_input;
 mod bench;
+mod capture;
 mod contexts;
 mod drop_in;
 mod equal;
@@ -15,12 +18,14 @@ mod hostile;
 mod image_proofs;
 mod instance;
 mod lock;
+mod packages;
 mod places;
 mod proofs;
 mod replay;
 mod signatures;
 mod steps;
 mod stock;
+mod stores;
 mod web;
 
 use std::{
@@ -47,8 +52,13 @@ const GROUPS: &[(&str, &[Test])] = &[
     ("steps", steps::TESTS),
     ("replay", replay::TESTS),
     ("lock", lock::TESTS),
+    ("replay", attacks::TESTS),
+    ("replay", capture::TESTS),
+    ("stores", stores::TESTS),
+    ("packages", packages::TESTS),
     ("contexts", contexts::TESTS),
     ("drop_in", drop_in::TESTS),
+    ("drop_in", alike::TESTS),
     ("hostile", hostile::TESTS),
     ("bad_input", bad_input::TESTS),
     ("equal", equal::TESTS),
@@ -102,6 +112,14 @@ fn main() -> ExitCode {
         }
     }
     let conclusion = libtest_mimic::run(&arguments, trials);
+    for bench in BENCHES
+        .iter()
+        .filter_map(|bench| bench.get()?.as_ref().ok())
+    {
+        if let Err(error) = bench.end() {
+            eprintln!("{}, without network: {error}", bench.engine.name);
+        }
+    }
     let started = BENCHES.iter().any(|bench| bench.get().is_some());
     for suite in Suite::ALL
         .into_iter()

@@ -118,6 +118,15 @@ pub const TESTS: &[Test] = &[
         let key = ["gitsign", "root.json", &identity("")];
         git(case, key, "v4", ["gitsign", "good.tag"])
     }),
+    ("git_tag_by_certificate", |case| {
+        let key = "x509 = \"keys/root.pem\"\nidentity = \"alice@example.com\"";
+        git(
+            case,
+            ["x509", "root.pem", key],
+            "v5",
+            ["x509", "gpgsm-sha1.tag"],
+        )
+    }),
     ("git_commit_by_identity", git_commit),
 ];
 
@@ -320,6 +329,7 @@ fn repository(case: &Case, refs: &[(&str, &str, [&str; 2])]) -> Result<String> {
     object("commit", ["git", "sha1.commit"])?;
     object("commit", ["git", "sha1-ssh.commit"])?;
     object("commit", ["git", "unsigned.commit"])?;
+    object("commit", ["x509", "gpgsm-sha1.commit"])?;
     for (name, kind, file) in refs {
         git(&["update-ref", name, &object(kind, *file)?], b"")?;
     }

@@ -8,7 +8,7 @@ use verified_dockerfile::lock::Lock;
 
 use crate::{
     Test,
-    bench::{Case, EXECUTE, Outcome, TOOL_LIMIT, accept, allow},
+    bench::{Case, DOWNLOAD_LIMIT, EXECUTE, Outcome, TOOL_LIMIT, accept, allow},
 };
 
 pub const TESTS: &[Test] = &[
@@ -19,11 +19,6 @@ pub const TESTS: &[Test] = &[
     ("equal_and_different_steps_have_their_own", own_recordings),
     ("without_a_store_the_urls_are_used", from_urls),
     ("what_the_policy_does_not_allow_is_refused", policy),
-    ("a_request_outside_the_recording_fails_the_build", outside),
-    ("around_the_launcher_there_is_nothing", around),
-    ("the_launcher_cannot_be_changed", tampering),
-    ("a_store_with_other_bytes_is_refused", other_bytes),
-    ("a_recording_edited_by_hand_is_refused", edited),
     ("git_is_cloned_without_the_network", git),
     ("only_missing_steps_are_recorded", missing),
 ];
@@ -34,14 +29,14 @@ pub fn store(case: &Case) -> PathBuf {
 }
 
 /// Records what the steps of `dockerfile` download, by the command.
-fn record(case: &Case, dockerfile: &str) -> Result<String> {
+pub fn record(case: &Case, dockerfile: &str) -> Result<String> {
     record_with(case, dockerfile, &["--all"])
 }
 
-fn record_with(case: &Case, dockerfile: &str, words: &[&str]) -> Result<String> {
+pub fn record_with(case: &Case, dockerfile: &str, words: &[&str]) -> Result<String> {
     let dockerfile = format!("# syntax={}\n{dockerfile}", case.bench.frontend);
     case.file("Dockerfile", dockerfile)?;
-    case.file(".dockerignore", "store\nresult\n")?;
+    case.file(".dockerignore", "store\nresult\n*.tar\n")?;
     let mut command = Command::new(env!("CARGO_BIN_EXE_verified-dockerfile"));
     command
         .args(["record", "--store"])
@@ -56,7 +51,7 @@ fn record_with(case: &Case, dockerfile: &str, words: &[&str]) -> Result<String> 
         let path = std::env::var("PATH").unwrap_or_default();
         command.env("PATH", format!("{}:{path}", programs.display()));
     }
-    Ok(process::run(&mut command, &[], TOOL_LIMIT)?
+    Ok(process::run(&mut command, &[], DOWNLOAD_LIMIT)?
         .success()?
         .stdout)
 }
@@ -78,7 +73,7 @@ fn replay_with(case: &Case, dockerfile: &str, with_store: bool) -> Result<Outcom
     case.build(dockerfile)?.with(words).run()
 }
 
-fn lock(case: &Case) -> Result<Lock> {
+pub fn lock(case: &Case) -> Result<Lock> {
     let bytes = fs::read(case.folder.join("Dockerfile.lock"))?;
     Ok(Lock::parse(&bytes, "lock").map_err(|error| error.message)?)
 }
@@ -116,7 +111,8 @@ fn nothing_left(case: &Case) -> Result<()> {
     let devices = Tar::new().folder("dev");
     let base = case.push("base", &case.busybox("base").layer(&devices))?;
     let url = case.bench.web.put("/replay/nothing_left", b"content");
-    let command = format!("wget -q -O /file {url} && env > /dev/null");
+    // The second half has authorities mounted where this image has not even a folder.
+    let command = format!("wget -q -O /file {url} && env > /dev/null && env -i /bin/true");
     let dockerfile = format!("FROM {}\nRUN {command}\n", base.tagged());
     let rules = [accept("image", &base.repository), any_url()];
     case.policy(&rules)?;
@@ -291,146 +287,6 @@ fn policy(case: &Case) -> Result<()> {
     record(case, &dockerfile)?;
     replay(case, &dockerfile)?.refused("RUN wget", &["it downloads http://", "/replay/policy"])?;
     case.policy(&[accept("image", &base.repository), any_url()])?;
-    replay(case, &dockerfile)?.executed()?;
-    Ok(())
-}
-
-/// What another step is told to do that has the recording of the first.
-fn replaced(case: &Case, change: impl Fn(&str) -> String) -> Result<Outcome> {
-    let base = case.base("base")?;
-    let url = case.bench.web.put("/replay/replaced", b"content");
-    let script = |text: &str| case.file("step.sh", text);
-    case.policy(&[accept("image", &base.repository), any_url()])?;
-    let dockerfile = format!(
-        "FROM {}\nCOPY step.sh /\nRUN sh /step.sh\n{EXECUTE}\n",
-        base.tagged()
-    );
-    script(&format!("wget -O /file {url}\n"))?;
-    record(case, &dockerfile)?;
-    script(&change(&url))?;
-    replay(case, &dockerfile)
-}
-
-fn outside(case: &Case) -> Result<()> {
-    let more = case.bench.web.put("/replay/more", b"more");
-    let outcome = replaced(case, |url| {
-        format!("wget -O /file {url}; wget -O /more {more}; true\n")
-    })?;
-    outcome.failed(&[
-        "/replay/more: this is not in the step's recording",
-        "RUN sh /step.sh",
-    ])?;
-    assert_eq!(case.bench.web.hits("/replay/more"), 0);
-    Ok(())
-}
-
-/// A command of a script, which must not succeed.
-const NOT: &str = "no() { if \"$@\"; then echo \"allowed: $*\"; exit 9; fi; }\n";
-
-/// By address, by name, by the other protocol: there is no network, whoever asks.
-fn around(case: &Case) -> Result<()> {
-    let more = case.bench.web.put("/replay/around", b"more");
-    let address = case.bench.web.host();
-    let (host, port) = address.split_once(':').ok_or("no port")?;
-    let outcome = replaced(case, |url| {
-        format!(
-            "set -e\nwget -O /file {url}\nunset http_proxy HTTP_PROXY\n{NOT}no wget -T 3 -O /more {more}\nno nc -w 3 {host} {port} </dev/null\n\
-             no nslookup example.com\nno wget -T 3 -O /more http://[2001:db8::1]/\nno wget -T 3 -O /more http://192.0.2.1/\n"
-        )
-    })?;
-    outcome.executed()?;
-    assert_eq!(case.bench.web.hits("/replay/around"), 0);
-    assert!(!case.folder.join("result/more").exists());
-    Ok(())
-}
-
-fn tampering(case: &Case) -> Result<()> {
-    let outcome = replaced(case, |url| {
-        format!(
-            "set -e\nplace=/dev/verified-dockerfile\n{NOT}no cp /step.sh $place/replay\nno cp /step.sh $place/recording.json\n\
-             no rm $place/recording.json\nno mv $place /dev/other\nno touch $place/sha256/x\nno mount -o remount,rw $place\nno umount $place\n\
-             no cat /proc/1/environ\nno cat /proc/1/maps\nkill -9 1; kill -15 1; kill -19 1\nrm -rf /dev/shm/verified-dockerfile\nwget -O /file {url}\n"
-        )
-    })?;
-    outcome.executed()?;
-    assert_eq!(case.read("result/file")?, "content");
-    Ok(())
-}
-
-fn other_bytes(case: &Case) -> Result<()> {
-    let base = case.base("base")?;
-    let url = case.bench.web.put("/replay/other_bytes", b"content");
-    case.policy(&[accept("image", &base.repository), any_url()])?;
-    let dockerfile = format!(
-        "FROM {}\nRUN wget -O /file {url}\n{EXECUTE}\n",
-        base.tagged()
-    );
-    record(case, &dockerfile)?;
-    let bodies: Vec<_> =
-        fs::read_dir(store(case).join("sha256"))?.collect::<std::io::Result<_>>()?;
-    let [body] = bodies.as_slice() else {
-        return Err("there is not one body".into());
-    };
-    let body = body.path();
-    for (change, told) in [
-        (
-            &(|| fs::write(&body, b"c0ntent")) as &dyn Fn() -> std::io::Result<()>,
-            "and not 7 bytes",
-        ),
-        (&|| fs::write(&body, b"content and more"), "longer"),
-        (&|| fs::remove_file(&body), "No such file"),
-        (
-            &|| std::os::unix::fs::symlink("/verified-dockerfile", &body),
-            "other_bytes gave",
-        ),
-    ] {
-        change()?;
-        replay(case, &dockerfile)?.refused("RUN wget", &["cannot be had as recorded", told])?;
-    }
-    fs::remove_file(&body)?;
-    fs::write(&body, b"content")?;
-    replay(case, &dockerfile)?.executed()?;
-    Ok(())
-}
-
-fn edited(case: &Case) -> Result<()> {
-    let base = case.base("base")?;
-    let url = case.bench.web.put("/replay/edited", b"content");
-    let evil = case.bench.web.put("/replay/evil", b"evil");
-    case.policy(&[accept("image", &base.repository), accept("http", &url)])?;
-    let dockerfile = format!(
-        "FROM {}\nRUN wget -O /file {url}\n{EXECUTE}\n",
-        base.tagged()
-    );
-    record(case, &dockerfile)?;
-    let text = case.read("Dockerfile.lock")?;
-    for (from, to, told) in [
-        // A request more than the rule covers.
-        (
-            "requests = [\n",
-            format!(
-                "requests = [\n    {{ url = \"{evil}\", digest = \"sha256:{}\", size = 4 }},\n",
-                "0".repeat(64)
-            ),
-            "/replay/evil",
-        ),
-        (", size = 7", ", size = 8".to_owned(), "Dockerfile"),
-        ("status", String::new(), ""),
-        (
-            "step = \"sha256:",
-            "more = 1\nstep = \"sha256:".to_owned(),
-            "more",
-        ),
-        ("url = \"http:", "url = \"file:".to_owned(), "http"),
-    ] {
-        let edited = text.replacen(from, &to, 1);
-        if edited == text {
-            continue;
-        }
-        case.file("Dockerfile.lock", edited)?;
-        replay(case, &dockerfile)?.failed(&[told])?;
-    }
-    case.file("Dockerfile.lock", &text)?;
     replay(case, &dockerfile)?.executed()?;
     Ok(())
 }

@@ -8,7 +8,7 @@ use verified_dockerfile::verify::{
     git::{self, Checkout, Key, Objects, Signed},
     openpgp,
     sigstore::{self, By, Claim, Roots},
-    ssh,
+    ssh, x509,
 };
 
 use sha1_checked::Digest as _;
@@ -32,6 +32,13 @@ pub const GITSIGN: Kind = Kind {
         "issuer",
         "identity-pattern",
     ],
+    run,
+};
+
+/// The same objects, signed below authorities: `key` has them, `whom` says who, `stamps` has the roots of time stamp authorities.
+pub const X509: Kind = Kind {
+    folder: "x509",
+    members: &["commit", "reference", "signed-object", "whom", "stamps"],
     run,
 };
 
@@ -66,6 +73,16 @@ fn run(case: &Case) -> Result<Signer, String> {
         }
     } else {
         objects.tags.extend(case.optional_file("nested"));
+    }
+    if let Some(whom) = case
+        .text("whom")
+        .filter(|_| case.text("key").unwrap().ends_with(".pem"))
+    {
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        let stamps = case.optional_file("stamps").map(text);
+        return x509::Key::parse(&text(case.file("key")), whom, stamps.as_deref())
+            .and_then(|key| git::verify(&checkout, &objects, Key::X509(&key), case.at()))
+            .map_err(|error| error.to_string());
     }
     if let Some(identity) = super::sigstore::identity(case)? {
         let roots = match case.text("key") {

@@ -51,6 +51,7 @@ const KINDS: &[Kind] = &[
     sigstore::KIND,
     simple::KIND,
     ssh::KIND,
+    git::X509,
 ];
 
 fn main() -> ExitCode {

@@ -4,6 +4,7 @@
 //! A namespace without network takes `unshare` and `ip`, and root or user namespaces; clients that are not installed are passed over,
 //! and both is said.
 
+mod hostile;
 mod server;
 
 use std::{
@@ -13,7 +14,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, Output},
     sync::{
-        OnceLock,
+        OnceLock, RwLock,
         atomic::{AtomicUsize, Ordering},
     },
 };
@@ -21,7 +22,7 @@ use std::{
 use server::Server;
 use verified_dockerfile::{
     digest::Digest,
-    replay::{bodies, launch, record::Recording, store},
+    replay::{bodies, launch, names, record::Recording, store, trust},
 };
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_verified-dockerfile");
@@ -39,6 +40,9 @@ struct Case {
     folder: PathBuf,
     server: Server,
 }
+
+/// Recording takes ports on loopback, which whoever knows of no proxy looks for; only one at a time can be found there.
+static PORTS: RwLock<()> = RwLock::new(());
 
 static CASES: AtomicUsize = AtomicUsize::new(0);
 
@@ -73,8 +77,12 @@ impl Case {
     }
 
     fn record_words(&self, words: &[&str]) -> Output {
+        let _others = PORTS.read().unwrap();
+        self.record_by(self.command(PROGRAM, "recorded"), words)
+    }
+
+    fn record_by(&self, mut command: Command, words: &[&str]) -> Output {
         let _ = fs::remove_dir_all(self.folder.join("records"));
-        let mut command = self.command(PROGRAM, "recorded");
         command
             .args(["internal", "record"])
             .arg(self.folder.join("records"))
@@ -114,12 +122,61 @@ impl Case {
         command.output().unwrap()
     }
 
+    /// As in a container: with our name server, and our list of authorities at the usual place.
+    fn within(&self, work: &str, words: &[&str]) -> Command {
+        let (resolv, list) = (
+            self.folder.join("resolv.conf"),
+            self.folder.join("list.pem"),
+        );
+        fs::write(&resolv, names::RESOLV).unwrap();
+        fs::write(&list, trust::EMPTY).unwrap();
+        let mut command = self.command("unshare", work);
+        command
+            .arg("--mount")
+            .args(words)
+            .args(["sh", "-ec", "ip link set lo up; mount --bind \"$1\" /etc/resolv.conf; mount --bind \"$2\" \"$3\"; shift 3; exec \"$@\"", "sh"])
+            .args([&resolv, &list])
+            .args([trust::LISTS[0], PROGRAM]);
+        command
+    }
+
+    /// Records by programs that know of no proxy what is at [`server::NAME`].
+    fn record_direct(&self, script: &str) -> Output {
+        let _alone = PORTS.write().unwrap();
+        let hosts = format!("192.0.2.1 {} other.test\n", server::NAME);
+        fs::write(self.folder.join("hosts"), hosts).unwrap();
+        let mut command = self.within("recorded", &[]);
+        command
+            .env("http_proxy", &self.server.http)
+            .env("https_proxy", &self.server.http);
+        self.record_by(command, &["sh", "-c", script])
+    }
+
+    fn replay_direct(&self, script: &str) -> Output {
+        let mut command = self.within("replayed", &["--net"]);
+        command
+            .args(["internal", "replay"])
+            .arg(self.folder.join("made"))
+            .arg(self.folder.join("settings-2"))
+            .args(["sh", "-c", script]);
+        command.output().unwrap()
+    }
+
     /// Records and replays; both must end well and leave the same files.
     fn same(&self, script: &str) -> Recording {
-        let recorded = self.record(script);
+        self.same_by(script, Self::record, Self::replay)
+    }
+
+    fn same_by(
+        &self,
+        script: &str,
+        record: fn(&Self, &str) -> Output,
+        replay: fn(&Self, &str) -> Output,
+    ) -> Recording {
+        let recorded = record(self, script);
         assert!(recorded.status.success(), "{}", text(&recorded));
         let hits = self.server.hits();
-        let replayed = self.replay(script);
+        let replayed = replay(self, script);
         assert!(replayed.status.success(), "{}", text(&replayed));
         assert_eq!(self.server.hits(), hits, "the server was asked again");
         assert_eq!(
@@ -350,7 +407,7 @@ fn a_body_that_is_not_read_to_its_end_is_recorded_to_its_end() {
 
 #[test]
 fn what_is_not_recorded_fails_the_step_whatever_its_command_makes_of_it() {
-    if !can(&["curl"]) {
+    if !can(&["curl", "python3"]) {
         return;
     }
     let case = Case::new("more");
@@ -383,9 +440,126 @@ fn what_is_not_recorded_fails_the_step_whatever_its_command_makes_of_it() {
             "{told_all}"
         );
     }
-    // Around the proxy there is nothing.
-    let done = case.replay("! curl -s --noproxy '*' $HTTP/file && ! curl -s --noproxy '*' http://192.0.2.1/ && ! getent hosts example.com && touch done");
+    // Around the proxy there is nothing, and whoever looks there wants something that was not recorded.
+    for (around, told) in [
+        (
+            "curl -s --noproxy '*' http://192.0.2.1/",
+            "addresses outside",
+        ),
+        (
+            "curl -s --noproxy '*' 'http://[2001:db8::1]/'",
+            "addresses outside",
+        ),
+        (
+            "python3 -c 'import socket; socket.socket(type=socket.SOCK_DGRAM).sendto(b\"x\", (\"192.0.2.1\", 443))'",
+            "addresses outside",
+        ),
+        (
+            "env -i curl -s http://files.test/",
+            "the address of files.test: this name is not in",
+        ),
+        (
+            "getent hosts -s dns secrets.example.com",
+            "the address of secrets.example.com",
+        ),
+        (
+            "env -i curl -s http://127.41.41.41/a -H 'Host: files.test'",
+            "GET http://files.test/a: this is not in",
+        ),
+        (
+            "env -i curl -s https://127.41.41.41/",
+            "https://an unnamed host/",
+        ),
+        (
+            "echo hello | nc -q 1 127.41.41.41 443",
+            "neither HTTP nor TLS",
+        ),
+    ] {
+        if around.starts_with("echo") && !can(&["nc"]) {
+            continue;
+        }
+        let done = case.replay_direct(&format!("curl -fsS $HTTP/file -o file && ! {around}; true"));
+        let all = text(&done);
+        assert_eq!(
+            done.status.code(),
+            Some(launch::REFUSED.into()),
+            "{around}: {all}"
+        );
+        assert!(
+            all.contains(told) && all.contains("RUN curl -fsS"),
+            "{around}: {all}"
+        );
+    }
+    // What stays in the container is nobody's business, and names of it lead nowhere else.
+    let done = case.replay_direct("curl -fsS $HTTP/file -o file; getent hosts localhost; getent hosts 192.0.2.1; ! curl -s http://127.0.0.1/ && ! curl -s --noproxy '*' 'http://[::1]:81/' && ! curl -sf http://127.41.41.41/");
     assert!(done.status.success(), "{}", text(&done));
+}
+
+#[test]
+fn programs_that_know_neither_proxy_nor_variables() {
+    if !can(&["curl", "wget", "git"]) {
+        return;
+    }
+    let case = Case::new("direct");
+    let recording = case.same_by(
+        "set -e
+        env -i $(command -v curl) -fsS http://files.test/file -o plain
+        env -i $(command -v curl) -fsS https://files.test/file -o secret
+        env -i $(command -v wget) -q https://files.test/numbered/1 -O wget
+        ! env -i $(command -v curl) -fsS https://files.test/missing
+        env -i $(command -v curl) -fsSG -d a=b https://FILES.test/numbered/2 -o get
+        ! getent ahosts none.test; getent ahosts other.test | sort -u > other
+        touch done",
+        Case::record_direct,
+        Case::replay_direct,
+    );
+    assert_eq!(recording.exchanges.len(), 5, "{recording:?}");
+    assert!(recording.names.contains("other.test"));
+    assert!(recording.unknown_names.contains("none.test"));
+    // Whoever does not trust us is told of, since nobody knows what it wanted.
+    let script = format!(
+        "env -i $(command -v curl) -s --cacert {} https://files.test/file; true",
+        case.server.authority.display()
+    );
+    for done in [case.record_direct(&script), case.replay_direct(&script)] {
+        let all = text(&done);
+        assert_eq!(done.status.code(), Some(launch::REFUSED.into()), "{all}");
+        assert!(
+            all.contains("https://") && all.contains("does not trust"),
+            "{all}"
+        );
+    }
+}
+
+#[test]
+fn keyservers() {
+    if !can(&["gpg", "dirmngr"]) {
+        return;
+    }
+    let case = Case::new("keyserver");
+    let make = format!(
+        "set -e; export GNUPGHOME=$PWD/home; mkdir -m 700 home
+        gpg -q --batch --passphrase '' --quick-generate-key 'Test <test@files.test>' ed25519 sign never
+        gpg --armor --export > {}/git/key.asc
+        gpg --with-colons --list-keys | sed -n 's/^fpr:*\\([0-9A-F]*\\):/\\1/p' | head -n 1 > fingerprint; gpgconf --kill all",
+        case.folder.display()
+    );
+    let made = case.command("sh", "made").args(["-c", &make]).output();
+    let made = made.unwrap();
+    assert!(made.status.success(), "{}", text(&made));
+    let fingerprint = fs::read_to_string(case.folder.join("made/fingerprint")).unwrap();
+    for server in ["hkp://files.test:80", "hkps://files.test"] {
+        let script = format!(
+            "set -e; export GNUPGHOME=$(mktemp -d)
+            gpg --batch --keyserver {server} --recv-keys {0} 2>&1
+            gpg --batch --list-keys --with-colons {0} | grep ^fpr > keys; gpgconf --kill all; rm -rf $GNUPGHOME",
+            fingerprint.trim()
+        );
+        let recording = case.same_by(&script, Case::record_direct, Case::replay_direct);
+        let lookups = recording.exchanges.iter();
+        let lookups = lookups.filter(|one| one.url.contains("/pks/lookup?op=get"));
+        assert!(lookups.count() > 0, "{recording:?}");
+    }
 }
 
 #[test]
@@ -394,7 +568,7 @@ fn a_step_that_behaves_differently_when_it_is_not_recorded_is_refused() {
         return;
     }
     let case = Case::new("detects");
-    let script = "if curl -s --noproxy '*' $HTTP/file -o /dev/null; then curl -s $HTTP/file; else curl -s $HTTP/counted; fi; true";
+    let script = "if [ $(wc -l < /proc/net/route) -gt 1 ]; then curl -s $HTTP/file; else curl -s $HTTP/counted; fi; true";
     assert!(case.record(script).status.success());
     assert_eq!(
         case.replay(script).status.code(),
@@ -480,7 +654,7 @@ fn what_a_step_serves_itself_is_its_own_business() {
     let case = Case::new("local");
     let recording = case.same(
         "echo mine > file; python3 -m http.server --bind 127.0.0.1 38761 >/dev/null 2>&1 & server=$!
-        for try in 1 2 3 4 5 6 7 8 9; do curl -sf http://127.0.0.1:38761/file -o got && break; sleep 0.3; done
+        for try in $(seq 60); do curl -sf http://127.0.0.1:38761/file -o got && break; sleep 0.3; done
         curl -sf --noproxy '' http://localhost:38761/file -o again; kill $server; cmp file got && cmp file again",
     );
     assert!(recording.exchanges.is_empty());

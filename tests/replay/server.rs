@@ -17,6 +17,8 @@ use std::{
 use flate2::{Compression, write::GzEncoder};
 use rustls::{ServerConfig, ServerConnection, StreamOwned, crypto::ring, pki_types::PrivateKeyDer};
 
+/// A name that only leads somewhere through the server: it is a proxy for it, too.
+pub const NAME: &str = "files.test";
 /// What is large for a test.
 pub const BIG: usize = 20 << 20;
 
@@ -41,7 +43,8 @@ struct Request {
 impl Server {
     /// Starts it; bare git repositories are in `git`.
     pub fn start(address: IpAddr, folder: &Path, git: &Path) -> Self {
-        let key = rcgen::generate_simple_self_signed(vec![address.to_string()]).unwrap();
+        let key =
+            rcgen::generate_simple_self_signed(vec![address.to_string(), NAME.to_owned()]).unwrap();
         let authority = folder.join("authority.pem");
         std::fs::write(&authority, key.cert.pem()).unwrap();
         let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -54,6 +57,7 @@ impl Server {
             )
             .unwrap();
         let (config, hits) = (Arc::new(config), Arc::new(AtomicUsize::new(0)));
+        let behind = Arc::clone(&config);
         let plain = TcpListener::bind((address, 0)).unwrap();
         let secret = TcpListener::bind((address, 0)).unwrap();
         let server = Self {
@@ -63,19 +67,24 @@ impl Server {
             hits: Arc::clone(&hits),
         };
         for (listener, tls) in [(plain, None), (secret, Some(config))] {
-            let (hits, git) = (Arc::clone(&hits), git.to_owned());
+            let (hits, git, behind) = (Arc::clone(&hits), git.to_owned(), Arc::clone(&behind));
             let https = server.https.clone();
             thread::spawn(move || {
                 for stream in listener.incoming().flatten() {
-                    let (hits, git, tls, https) =
-                        (Arc::clone(&hits), git.clone(), tls.clone(), https.clone());
+                    let (hits, git, tls, https, behind) = (
+                        Arc::clone(&hits),
+                        git.clone(),
+                        tls.clone(),
+                        https.clone(),
+                        Arc::clone(&behind),
+                    );
                     // A client that goes away is its own business.
                     thread::spawn(move || match tls {
                         Some(config) => {
                             let connection = ServerConnection::new(config).unwrap();
                             serve(StreamOwned::new(connection, stream), &hits, &git, &https)
                         }
-                        None => serve::<TcpStream>(stream, &hits, &git, &https),
+                        None => proxied(stream, behind, &hits, &git, &https),
                     });
                 }
             });
@@ -89,6 +98,25 @@ impl Server {
     }
 }
 
+/// A client of the plain port, which may want a tunnel to the name.
+fn proxied(
+    mut stream: TcpStream,
+    tls: Arc<ServerConfig>,
+    hits: &AtomicUsize,
+    git: &Path,
+    https: &str,
+) -> Option<()> {
+    let mut begin = [0; 8];
+    stream.peek(&mut begin).ok()?;
+    if &begin != b"CONNECT " {
+        return serve::<TcpStream>(stream, hits, git, https);
+    }
+    assert_eq!(read(&mut stream)?.target, format!("{NAME}:443"));
+    stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").ok()?;
+    let connection = ServerConnection::new(tls).unwrap();
+    serve(StreamOwned::new(connection, stream), hits, git, https)
+}
+
 fn serve<S: Read + Write>(
     mut stream: S,
     hits: &AtomicUsize,
@@ -97,10 +125,23 @@ fn serve<S: Read + Write>(
 ) -> Option<()> {
     let request = read(&mut stream)?;
     let number = hits.fetch_add(1, Ordering::SeqCst);
-    let path = request.target.split('?').next()?;
+    let named = format!("http://{NAME}");
+    let target = request
+        .target
+        .strip_prefix(&named)
+        .unwrap_or(&request.target);
+    let path = target.split('?').next()?;
     let content = |text: &str| (200, String::new(), text.as_bytes().to_vec());
     let (status, headers, body) = match path {
         "/file" => content("content of the file\n"),
+        "/pks/lookup" => match std::fs::read(git.join("key.asc")) {
+            Ok(key) => (
+                200,
+                "Content-Type: application/pgp-keys\r\n".to_owned(),
+                key,
+            ),
+            Err(_) => (404, String::new(), Vec::new()),
+        },
         "/counted" => content(&format!("answer number {number}\n")),
         "/redirect" => (
             302,
@@ -138,6 +179,29 @@ fn serve<S: Read + Write>(
             stream.write_all(b"0\r\n\r\n").ok()?;
             return stream.flush().ok();
         }
+        "/short" => {
+            let head = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\nonly this";
+            stream.write_all(head).ok()?;
+            return stream.flush().ok();
+        }
+        "/lying" => {
+            let head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+            stream.write_all(head).ok()?;
+            stream.write_all(b"5\r\nhello and more\r\n0\r\n\r\n").ok()?;
+            return stream.flush().ok();
+        }
+        "/stalled" => {
+            let head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n";
+            stream.write_all(head).ok()?;
+            stream.flush().ok()?;
+            thread::sleep(Duration::from_secs(600));
+            return None;
+        }
+        "/long-head" => (
+            200,
+            format!("X-Long: {}\r\n", "x".repeat(10 << 20)),
+            Vec::new(),
+        ),
         _ if path.starts_with("/numbered/") => content(path),
         _ if path.starts_with("/git/") => backend(&request, git),
         _ => (404, String::new(), b"not here\n".to_vec()),
@@ -155,7 +219,7 @@ fn serve<S: Read + Write>(
 }
 
 /// Bytes that do not repeat soon.
-fn big() -> Vec<u8> {
+pub fn big() -> Vec<u8> {
     let mut state = 1_u32;
     let next = |_| {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);

@@ -34,10 +34,36 @@ pub enum Subject {
         #[arg(long, default_value = "15")]
         runs: NonZeroUsize,
     },
-    /// Downloads of a RUN step: by themselves, recorded, and replayed
+    /// Downloads of a RUN step: by themselves, recorded, and replayed; without engines and in builds
     Replay {
+        /// trixie, forky, all, or none for the launcher by itself
+        suites: Vec<String>,
         /// How many each way; the fastest counts
         #[arg(long, default_value = "5")]
+        runs: NonZeroUsize,
+        /// The program to measure; else it is built
+        #[arg(long)]
+        binary: Option<PathBuf>,
+    },
+    /// Signatures over a large file, against gpg, minisign and plain hashing; no engine is needed
+    Files {
+        /// Of how many MiB
+        #[arg(long, default_value = "1024")]
+        size: usize,
+        /// How many rounds; the fastest counts
+        #[arg(long, default_value = "5")]
+        runs: NonZeroUsize,
+        /// The program to measure; else it is built
+        #[arg(long)]
+        binary: Option<PathBuf>,
+    },
+    /// A build whose steps are served from their recordings, against the same build with the network
+    Packages {
+        /// trixie or forky
+        #[arg(long, default_value = "forky")]
+        suite: Suite,
+        /// How many builds each way; the fastest counts
+        #[arg(long, default_value = "2")]
         runs: NonZeroUsize,
     },
     /// Signatures of images from evidence, against `cosign verify` one by one
@@ -59,7 +85,7 @@ pub enum Subject {
         runs: NonZeroUsize,
         /// The program to measure; else it is built
         #[arg(long)]
-        binary: Option<std::path::PathBuf>,
+        binary: Option<PathBuf>,
     },
 }
 
@@ -79,8 +105,35 @@ pub fn run(subject: Subject) -> Result<ExitCode> {
             }
             return Ok(ExitCode::SUCCESS);
         }
-        Subject::Replay { runs } => {
-            return Ok(if crate::bench_replay::measure(runs.get())? {
+        Subject::Files { size, runs, binary } => {
+            return Ok(if crate::bench_files::measure(binary, size, runs.get())? {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            });
+        }
+        Subject::Replay {
+            suites,
+            runs,
+            binary,
+        } => {
+            let suites = match suites.as_slice() {
+                [none] if none == "none" => Vec::new(),
+                suites => crate::engine_command::suites(suites)?,
+            };
+            let program = crate::bench_replay::program(binary)?;
+            let mut kept = crate::bench_replay::measure(&program, runs.get())?;
+            for suite in suites {
+                kept &= crate::bench_steps::measure(suite, &program, runs.get())?;
+            }
+            return Ok(if kept {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            });
+        }
+        Subject::Packages { suite, runs } => {
+            return Ok(if crate::bench_packages::measure(suite, runs.get())? {
                 ExitCode::SUCCESS
             } else {
                 ExitCode::FAILURE
@@ -169,47 +222,66 @@ const SERVICE: Project = Project {
     files: 2000,
 };
 
+/// How a build is asked for.
+struct Way {
+    name: &'static str,
+    /// The frontend; the built-in one without.
+    frontend: Option<String>,
+    /// Whether there is a lock beside the Dockerfile.
+    locked: bool,
+}
+
 fn measure(engine: &Engine, image: &Image, passing: &Image, runs: usize) -> Result<Vec<bool>> {
     let registry = Registry::new(&engine.registry);
-    let ours = use_frontend(engine, &registry, "verified-dockerfile", image)?;
-    let passing = use_frontend(engine, &registry, "passing", passing)?;
+    let [ours, ours_pinned] = push(engine, &registry, "verified-dockerfile", image)?;
+    let [_, passing] = push(engine, &registry, "passing", passing)?;
     let layer = engine.busybox()?;
-    for tag in ["latest", "one", "two", "three"] {
-        let base = Image::new()
+    let base = format!("{}/bench/base", engine.registry);
+    let mut lock = "version = 1\n".to_owned();
+    for tag in ["latest", "one", "three", "two"] {
+        let image = Image::new()
             .layer(&layer)
             .with("Env", json!(["PATH=/bin", format!("TAG={tag}")]));
-        registry.push("bench/base", tag, &base)?;
+        let digest = registry.push("bench/base", tag, &image)?;
+        lock += &format!("\n[[image]]\nreference = \"{base}:{tag}\"\ndigest = \"{digest}\"\n");
     }
-    let base = format!("{}/bench/base", engine.registry);
+    let way = |name, frontend: Option<&String>, locked| Way {
+        name,
+        frontend: frontend.cloned(),
+        locked,
+    };
+    let ways = [
+        way("through us, locked", Some(&ours_pinned), true),
+        way("through us, live", Some(&ours), false),
+        way("passed on by an image", Some(&passing), false),
+        way("built-in", None, false),
+    ];
 
     let mut kept = Vec::new();
     for project in [SMALL, SERVICE] {
         let folder = project.write(engine, &base)?;
-        let ways = [as_words(&ours), as_words(&passing), Vec::new()];
         // Once each before it counts: then every step is cached.
-        for words in &ways {
-            build(engine, &folder, words)?;
+        for way in &ways {
+            way.build(engine, &folder, &lock)?;
         }
-        let mut times = [(); 3].map(|()| Vec::new());
+        let mut times = [const { Vec::new() }; 4];
         for _ in 0..runs {
-            for (words, times) in ways.iter().zip(&mut times) {
-                times.push(build(engine, &folder, words)?);
+            for (way, times) in ways.iter().zip(&mut times) {
+                times.push(way.build(engine, &folder, &lock)?);
             }
         }
-        let [with_us, passing, built_in] = times.map(Summary::of);
         println!(
-            "{} project, warm, {runs} builds each in turn:\n  through us             {with_us}\n  \
-             passed on by an image  {passing}\n  built-in               {built_in}",
+            "{} project, warm, {runs} builds each in turn:",
             project.name
         );
+        let times = times.map(Summary::of);
+        let [locked, .., built_in] = &times;
         let ratio = |times: &Summary| times.median.as_secs_f64() / built_in.median.as_secs_f64();
-        println!(
-            "  {:.2} times the built-in frontend; a frontend in an image that only passes the build on: {:.2}",
-            ratio(&with_us),
-            ratio(&passing)
-        );
+        for (way, times) in ways.iter().zip(&times) {
+            println!("  {:21}  {times}, {:.2} times", way.name, ratio(times));
+        }
         if project.name == SERVICE.name {
-            kept.push(limit("ratio", ratio(&with_us), 1.3, "times"));
+            kept.push(limit("ratio", ratio(locked), 1.3, "times"));
         }
     }
 
@@ -219,7 +291,7 @@ fn measure(engine: &Engine, image: &Image, passing: &Image, runs: usize) -> Resu
         folder.join("Dockerfile"),
         (SMALL.dockerfile)(&base) + &comments.repeat(MEGABYTE / comments.len()),
     )?;
-    let (built, peak) = memory::peak_while(PROGRAM, || build(engine, &folder, &as_words(&ours)));
+    let (built, peak) = memory::peak_while(PROGRAM, || ways[1].build(engine, &folder, &lock));
     built?;
     if peak == 0 {
         return Err("the frontend's process was not seen".into());
@@ -259,32 +331,35 @@ impl Project {
     }
 }
 
-/// Puts a frontend's image into the registry, and gives the words that have a build use it.
-fn use_frontend(
-    engine: &Engine,
-    registry: &Registry,
-    name: &str,
-    image: &Image,
-) -> Result<[String; 2]> {
+/// Puts a frontend's image into the registry, and gives its reference: by tag, and with its digest, as CI names it.
+fn push(engine: &Engine, registry: &Registry, name: &str, image: &Image) -> Result<[String; 2]> {
     let repository = format!("org/{name}");
-    registry.push(&repository, "bench", image)?;
-    let syntax = format!("BUILDKIT_SYNTAX={}/{repository}:bench", engine.registry);
-    Ok(["--build-arg".to_owned(), syntax])
+    let digest = registry.push(&repository, "bench", image)?;
+    let tagged = format!("{}/{repository}:bench", engine.registry);
+    Ok([tagged.clone(), format!("{tagged}@{digest}")])
 }
 
-fn as_words(words: &[String]) -> Vec<&str> {
-    words.iter().map(String::as_str).collect()
-}
-
-fn build(engine: &Engine, folder: &Path, words: &[&str]) -> Result<Duration> {
-    let mut command = engine.command("docker");
-    command
-        .args(["buildx", "build", "--progress=quiet"])
-        .args(words)
-        .arg(".");
-    let start = Instant::now();
-    process::run(command.current_dir(folder), &[], BUILD_LIMIT)?.success()?;
-    Ok(start.elapsed())
+impl Way {
+    /// Builds the project in `folder`, and gives how long that took.
+    fn build(&self, engine: &Engine, folder: &Path, lock: &str) -> Result<Duration> {
+        let file = folder.join("Dockerfile.lock");
+        if self.locked {
+            fs::write(&file, lock)?;
+        } else if file.exists() {
+            fs::remove_file(&file)?;
+        }
+        let mut command = engine.command("docker");
+        command.args(["buildx", "build", "--progress=quiet"]);
+        if let Some(frontend) = &self.frontend {
+            command
+                .arg("--build-arg")
+                .arg(format!("BUILDKIT_SYNTAX={frontend}"));
+        }
+        command.arg(".").current_dir(folder);
+        let start = Instant::now();
+        process::run(&mut command, &[], BUILD_LIMIT)?.success()?;
+        Ok(start.elapsed())
+    }
 }
 
 /// Some durations in short.

@@ -1,6 +1,6 @@
 //! `cargo xtask fuzz [--time SECONDS] [TARGET]`: coverage-guided fuzzing of whatever reads untrusted data.
 //!
-//! The targets are packages of their own, built with the coverage that libFuzzer reads: `fuzz/` for the Dockerfile reader, quick to
+//! The targets are packages of their own, built with the coverage that libFuzzer reads: `fuzz/` for the Dockerfile reader and recordings, quick to
 //! build, and `fuzz/proofs/` for proofs, with all their libraries. Seeds are files of `testdata`; what the fuzzer finds
 //! interesting is kept in `fuzz/corpus`, what it finds wrong in `fuzz/artifacts`, neither committed.
 
@@ -32,10 +32,13 @@ const TARGETS: &[Target] = &[
     target("expand", "fuzz", "testdata/dockerfile"),
     target("plan", "fuzz", "testdata/dockerfile"),
     target("shell", "fuzz", "testdata/shell"),
+    target("recording", "fuzz", "testdata/replay"),
     target("openpgp", "fuzz/proofs", "testdata/proofs/openpgp"),
     target("openpgp_key", "fuzz/proofs", "testdata/proofs/openpgp"),
     target("git", "fuzz/proofs", "testdata/proofs/git"),
     target("gitsign", "fuzz/proofs", "testdata/proofs/gitsign"),
+    target("x509", "fuzz/proofs", "testdata/proofs/x509"),
+    target("attestation", "fuzz/proofs", "testdata/cosign"),
     target("minisign", "fuzz/proofs", "testdata/proofs/minisign"),
     target("ssh", "fuzz/proofs", "testdata/proofs/ssh"),
     target("ssh_signers", "fuzz/proofs", "testdata/proofs/ssh"),

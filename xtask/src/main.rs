@@ -1,9 +1,13 @@
 //! Tasks of this project: `cargo xtask --help`.
 
 mod bench_command;
+mod bench_files;
 mod bench_lock;
+mod bench_packages;
 mod bench_replay;
 mod bench_signatures;
+mod bench_steps;
+mod bench_web;
 mod conformance;
 mod conformance_sigstore;
 mod corpus;

@@ -191,7 +191,9 @@ fn signer(artifact: &Artifact<'_>, proof: &Proof, now: Timestamp) -> Signer {
             return keyed("cosign with a key", "cosign = \"keys/NAME.pub\"");
         }
         Proof::Cosign(_) | Proof::Bundle(_) => {}
-        Proof::Checksums(_) | Proof::Git(_) => return Signer::Broken("it is none".to_owned()),
+        Proof::Checksums(_) | Proof::Git(_) | Proof::Attestations(_) => {
+            return Signer::Broken("it is none".to_owned());
+        }
     }
     let mut why = String::new();
     for roots in [Roots::public_good(), Roots::github()] {

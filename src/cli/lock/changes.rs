@@ -232,7 +232,7 @@ fn signers(judged: &Judged) -> Vec<String> {
         .iter()
         .filter_map(|ground| match &ground.by {
             By::Signature { key, signer, .. } => Some(format!("{key} ({})", signer.who)),
-            By::Acceptance { .. } => None,
+            By::Acceptance { .. } | By::Keys { .. } => None,
         })
         .collect()
 }

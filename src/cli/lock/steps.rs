@@ -232,6 +232,7 @@ fn build(
         context: args.context.clone(),
         store: args.store.clone(),
         frontend: Some(frontend.to_owned()),
+        hosts: Vec::new(),
         all,
     })
     .map(|_| ())

@@ -25,7 +25,7 @@ use crate::{
     report::{Finding, Kind},
     resolve::{Resolve as _, live::Live},
     shell::Budget,
-    verify::Proof,
+    verify::attestation::Signed,
 };
 
 /// What became of one Dockerfile.
@@ -245,7 +245,7 @@ async fn ahead(build: &Build<'_>, live: &Live) {
                         .is_some();
                 if !fixed && open(&subject) {
                     let wanted = build.policy.wanted(&subject, build.now);
-                    let signed = wanted.contains(&Wanted::Registry);
+                    let signed = wanted.contains(&Wanted::Registry(Signed::Image));
                     live.prefetch(reference, platform, signed).await;
                 }
             }
@@ -334,9 +334,9 @@ fn entry(judged: &Judged, evidence: &Evidence) -> (Entry, Vec<Item>) {
             let Some(item) = pool.iter().find(|item| item.id() == evidence) else {
                 continue;
             };
-            // What signs the list proves the file.
-            if let Proof::Checksums(list) = item.proof() {
-                items.extend(pool.of(&Digest::sha256(list)).cloned());
+            // What signs a list proves the file.
+            for signed in item.proof().signed_elsewhere() {
+                items.extend(pool.of(&signed).cloned());
             }
             items.push(item.clone());
         }

@@ -6,7 +6,7 @@ mod flags;
 mod health;
 mod read;
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::HashMap};
 
 use memchr::memchr;
 
@@ -21,6 +21,15 @@ pub struct Stages<'d> {
     pub args: Vec<Command<'d>>,
     /// The stages in order. Empty when the file has no FROM.
     pub stages: Vec<Stage<'d>>,
+}
+
+/// What an instruction of the file's own is.
+#[derive(Debug)]
+pub enum Statement<'d> {
+    /// The beginning of a stage. Its instructions are the statements behind it, and not in it yet.
+    From(Stage<'d>),
+    /// Any other.
+    Command(Command<'d>),
 }
 
 /// A FROM and the instructions behind it.
@@ -148,8 +157,8 @@ impl<'d> Declarations<'d> {
 pub struct Sources<'d> {
     /// The sources with the destination.
     words: Words<'d>,
-    /// Files given inline.
-    pub contents: Vec<Content<'d>>,
+    /// Whether one of them is given as a heredoc.
+    inline: bool,
 }
 
 impl<'d> Sources<'d> {
@@ -161,12 +170,44 @@ impl<'d> Sources<'d> {
 
     /// Paths and URLs: the text, and which word of the instruction it is.
     pub fn paths(&self) -> impl Iterator<Item = (&'d [u8], usize)> + use<'d> {
-        let (words, inline) = (self.words, !self.contents.is_empty());
-        let sources = words.iter().take(words.len().saturating_sub(1));
+        let inline = self.inline;
+        let sources = self.before_destination().enumerate();
         sources
-            .enumerate()
             .filter(move |(_, word)| !inline || announced(word).is_none())
             .map(|(index, word)| (word, index))
+    }
+
+    /// Files given inline.
+    pub fn contents(&self) -> impl Iterator<Item = Content<'d>> + use<'d> {
+        let instruction = self.words.instruction;
+        let words = self
+            .before_destination()
+            .take(if self.inline { usize::MAX } else { 0 });
+        let mut bodies: Option<HashMap<&str, &[u8]>> = None;
+        words.filter_map(announced).map(move |found| {
+            // Of several with one name the last counts.
+            let bodies = bodies.get_or_insert_with(|| {
+                let heredocs = instruction.heredocs();
+                heredocs
+                    .map(|heredoc| (heredoc.name, heredoc.content))
+                    .collect()
+            });
+            let data = bodies.get(&*found.name).copied().unwrap_or_default();
+            Content {
+                name: found.name,
+                data: if found.chomp {
+                    Cow::Owned(heredoc::chomp(data))
+                } else {
+                    Cow::Borrowed(data)
+                },
+                expand: found.expand,
+            }
+        })
+    }
+
+    fn before_destination(&self) -> impl Iterator<Item = &'d [u8]> + use<'d> {
+        let sources = self.words.len().saturating_sub(1);
+        self.words.iter().take(sources)
     }
 }
 

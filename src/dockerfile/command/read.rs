@@ -3,51 +3,56 @@
 use std::borrow::Cow;
 
 use super::{
-    Add, Command, CommandKind, CommandLine, Content, Copy, CopyFlags, Declarations, Healthcheck,
-    Mount, Pairs, Run, RunFlags, Sources, Stage, Stages, Words, announced, csv,
+    Add, Command, CommandKind, CommandLine, Copy, CopyFlags, Declarations, Healthcheck, Mount,
+    Pairs, Run, RunFlags, Sources, Stage, Stages, Statement, Words, announced, csv,
     flags::{self, Given, Kind as FlagKind},
     health, parse_bool,
 };
-use crate::dockerfile::{
-    Dockerfile, Instruction, Keyword, ParseError, ParseErrorKind, Span, heredoc, parser::Node, text,
-};
+use crate::dockerfile::{Dockerfile, Instruction, Keyword, ParseError, ParseErrorKind, Span, text};
 
 impl Dockerfile<'_> {
-    /// Reads every instruction and sorts them into stages, as BuildKit's `instructions.Parse` does.
+    /// Reads instruction by instruction, as BuildKit's `instructions.Parse` does. Nothing is kept of them.
     ///
     /// # Errors
-    /// Where that refuses: unknown instructions and flags, wrong numbers of words, values that are none.
+    /// Where that refuses: unknown instructions and flags, wrong numbers of words, values that are none. What comes
+    /// behind a refusal counts for nothing.
+    pub fn statements(&self) -> impl Iterator<Item = Result<Statement<'_>, ParseError>> {
+        let mut in_stage = false;
+        self.instructions()
+            .enumerate()
+            .map(move |(index, instruction)| {
+                let keyword = instruction.kind();
+                if keyword == Keyword::From {
+                    in_stage = true;
+                    return stage(index, instruction).map(Statement::From);
+                }
+                let kind = instruction.command()?;
+                if !in_stage && keyword != Keyword::Arg {
+                    let keyword = text::lossy(instruction.keyword()).into_owned();
+                    return Err(refuse(instruction, ParseErrorKind::NoStage(keyword)));
+                }
+                Ok(Statement::Command(Command {
+                    index,
+                    instruction,
+                    kind,
+                }))
+            })
+    }
+
+    /// Reads every instruction and sorts them into stages.
+    ///
+    /// # Errors
+    /// The same.
     pub fn stages(&self) -> Result<Stages<'_>, ParseError> {
-        let is_from = |node: &Node| node.kind == Keyword::From;
-        let stages = self.nodes.iter().filter(|node| is_from(node)).count();
         let mut result = Stages {
             args: Vec::new(),
-            stages: Vec::with_capacity(stages),
+            stages: Vec::new(),
         };
-        let mut index = 0;
-        for nodes in self.nodes.chunk_by(|_, next| !is_from(next)) {
-            let from = nodes.first().is_some_and(is_from);
-            let mut commands = Vec::with_capacity(nodes.len() - usize::from(from));
-            for node in nodes {
-                let instruction = Instruction { file: self, node };
-                if is_from(node) {
-                    result.stages.push(stage(index, instruction)?);
-                } else {
-                    commands.push(Command {
-                        index,
-                        instruction,
-                        kind: instruction.command()?,
-                    });
-                    if !from && node.kind != Keyword::Arg {
-                        let keyword = text::lossy(instruction.keyword()).into_owned();
-                        return Err(refuse(instruction, ParseErrorKind::NoStage(keyword)));
-                    }
-                }
-                index += 1;
-            }
-            match result.stages.last_mut() {
-                Some(stage) => stage.commands = commands,
-                None => result.args = commands,
+        for statement in self.statements() {
+            match (statement?, result.stages.last_mut()) {
+                (Statement::From(stage), _) => result.stages.push(stage),
+                (Statement::Command(command), Some(stage)) => stage.commands.push(command),
+                (Statement::Command(command), None) => result.args.push(command),
             }
         }
         Ok(result)
@@ -60,6 +65,14 @@ fn refuse(instruction: Instruction<'_>, kind: ParseErrorKind) -> ParseError {
         lines: instruction.lines(),
         kind,
     }
+}
+
+/// Adds what a flag of the instruction says. There are no more than it has flags, and room for as many is all it takes.
+fn push<T>(list: &mut Vec<T>, item: T, instruction: Instruction<'_>) {
+    if list.capacity() == 0 {
+        list.reserve_exact(instruction.flags().len());
+    }
+    list.push(item);
 }
 
 fn stage<'d>(index: usize, instruction: Instruction<'d>) -> Result<Stage<'d>, ParseError> {
@@ -245,10 +258,7 @@ impl<'d> Instruction<'d> {
         ];
         self.needs_destination()?;
         let mut add = Box::new(Add {
-            sources: Sources {
-                words: Words { instruction: self },
-                contents: Vec::new(),
-            },
+            sources: self.sources()?,
             chown: None,
             chmod: None,
             checksum: None,
@@ -264,9 +274,8 @@ impl<'d> Instruction<'d> {
             "keep-git-dir" => add.keep_git_dir = Some(given.is_true()),
             "checksum" => add.checksum = Some(given),
             "unpack" => add.unpack = Some(given.is_true()),
-            _ => add.exclude.push(given),
+            _ => push(&mut add.exclude, given, self),
         })?;
-        add.sources = self.sources()?;
         Ok(CommandKind::Add(add))
     }
 
@@ -284,12 +293,12 @@ impl<'d> Instruction<'d> {
         flags::parse(self, &KNOWN, |name, given| {
             let flags = flags.get_or_insert_default();
             match name {
+                "exclude" => push(&mut flags.exclude, given, self),
                 "from" => flags.from = Some(given).filter(|from| !from.value.is_empty()),
                 "chown" => flags.chown = Some(given),
                 "chmod" => flags.chmod = Some(given),
                 "link" => flags.link = given.is_true(),
-                "parents" => flags.parents = given.is_true(),
-                _ => flags.exclude.push(given),
+                _ => flags.parents = given.is_true(),
             }
         })?;
         let sources = self.sources()?;
@@ -309,39 +318,14 @@ impl<'d> Instruction<'d> {
 
     /// `parseSourcesAndDest`. A word that announces a heredoc is one, even where there is none (then it is empty).
     fn sources(self) -> Result<Sources<'d>, ParseError> {
-        let last = self.word_texts().len().saturating_sub(1);
-        let mut contents = Vec::new();
-        for (index, word) in self.word_texts().enumerate() {
-            match announced(word) {
-                Some(_) if index == last => {
-                    return Err(refuse(
-                        self,
-                        ParseErrorKind::HeredocDestination(self.kind().name()),
-                    ));
-                }
-                Some(found) => {
-                    let body = self
-                        .heredocs()
-                        .filter(|heredoc| heredoc.name == found.name)
-                        .last();
-                    let data = body.map_or(&b""[..], |heredoc| heredoc.content);
-                    let data = if found.chomp {
-                        Cow::Owned(heredoc::chomp(data))
-                    } else {
-                        Cow::Borrowed(data)
-                    };
-                    contents.push(Content {
-                        name: found.name,
-                        data,
-                        expand: found.expand,
-                    });
-                }
-                None => {}
-            }
+        let mut texts = self.word_texts();
+        if texts.next_back().and_then(announced).is_some() {
+            let kind = ParseErrorKind::HeredocDestination(self.kind().name());
+            return Err(refuse(self, kind));
         }
         Ok(Sources {
             words: Words { instruction: self },
-            contents,
+            inline: texts.any(|word| announced(word).is_some()),
         })
     }
 
@@ -357,13 +341,16 @@ impl<'d> Instruction<'d> {
         flags::parse(self, &KNOWN, |name, given| {
             let flags = flags.get_or_insert_default();
             match name {
-                "mount" => flags.mounts.push(Mount {
-                    flag: given,
-                    from: None,
-                }),
+                "mount" => {
+                    let mount = Mount {
+                        flag: given,
+                        from: None,
+                    };
+                    push(&mut flags.mounts, mount, self);
+                }
                 "network" => flags.network = Some(given),
                 "security" => flags.security = Some(given),
-                _ => devices.push(given),
+                _ => push(&mut devices, given, self),
             }
         })?;
         let command = self.command_line();

@@ -212,6 +212,38 @@ impl Graph {
         Ok(self.file(inputs, actions, name))
     }
 
+    /// The folders `from`, each put to a path, in one operation.
+    ///
+    /// # Errors
+    /// [`BuildError::Nothing`], [`BuildError::Path`] or [`BuildError::Twice`].
+    pub fn folders(&mut self, from: &[(Output, String)], name: &str) -> Result<Output, BuildError> {
+        let last = from.len().checked_sub(1).ok_or(BuildError::Nothing)?;
+        let mut paths = BTreeSet::new();
+        let mut actions = Vec::new();
+        for (index, (_, to)) in from.iter().enumerate() {
+            check(to)?;
+            if !paths.insert(to) {
+                return Err(BuildError::Twice(to.clone()));
+            }
+            let before = index.checked_sub(1);
+            let copy = FileActionCopy {
+                src: "/".to_owned(),
+                dest: format!("/{to}"),
+                dir_copy_contents: true,
+                create_dest_path: true,
+                ..whole()
+            };
+            actions.push(FileAction {
+                input: before.map_or(NONE, |before| number(from.len().saturating_add(before))),
+                secondary_input: number(index),
+                output: if index == last { 0 } else { NONE },
+                action: Some(Action::Copy(copy)),
+            });
+        }
+        let inputs = from.iter().map(|(output, _)| output.input()).collect();
+        Ok(self.file(inputs, actions, name))
+    }
+
     fn copy(&mut self, source: &Output, copy: FileActionCopy, name: &str) -> Output {
         let action = FileAction {
             input: NONE,

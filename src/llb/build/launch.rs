@@ -7,7 +7,7 @@ use crate::{
     digest::Digest,
     llb::{
         definition::Definition,
-        ops::{Input, Kind, Mount, NetMode},
+        ops::{HostIp, Input, Kind, Mount, NetMode},
     },
 };
 
@@ -20,8 +20,19 @@ pub struct Attached {
     pub selector: String,
     /// Where.
     pub to: String,
-    /// Whether it is read-only. What is not is one more output of the command.
-    pub readonly: bool,
+    /// What the command may do with it.
+    pub access: Access,
+}
+
+/// What a command may do with something that is mounted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Read it.
+    Read,
+    /// Write to it, for itself: what it writes goes with it.
+    Scratch,
+    /// Write to it; it is one more output of the command.
+    Output,
 }
 
 /// What is put in front of a command. Everything else of it stays.
@@ -35,8 +46,15 @@ pub struct Launcher {
     pub network: Option<NetMode>,
 }
 
+/// Whether a host is the container itself, which it stays with a launcher. All others are found by the launcher's name server.
+pub fn is_own(host: &HostIp) -> bool {
+    host.ip
+        .parse::<std::net::IpAddr>()
+        .is_ok_and(|address| address.to_canonical().is_loopback())
+}
+
 /// Puts each of `launchers` in front of the command with that id. `graph` has what they mount. Gives the outputs that the
-/// commands have now for what is attached and not read-only, by the command's former id.
+/// commands have now for what is attached as such, by the command's former id.
 pub fn launch(
     definition: &mut Definition,
     graph: &Graph,
@@ -54,6 +72,7 @@ pub fn launch(
             return false;
         };
         meta.args.splice(0..0, launcher.words.iter().cloned());
+        meta.extra_hosts.retain(is_own);
         if let Some(network) = launcher.network {
             exec.network = network;
         }
@@ -66,10 +85,10 @@ pub fn launch(
                 selector: attached.selector.clone(),
                 dest: attached.to.clone(),
                 output: -1,
-                readonly: attached.readonly,
+                readonly: attached.access == Access::Read,
                 ..Mount::default()
             };
-            if !attached.readonly {
+            if attached.access == Access::Output {
                 mount.output = output;
                 written.entry(id.clone()).or_default().push(output);
                 output = output.saturating_add(1);
@@ -182,17 +201,17 @@ mod tests {
         let mut store = Graph::default();
         let files = [NewFile::new("replay", b"program".to_vec())];
         let folder = store.files(&files, "folder").unwrap();
-        let launcher = |network, readonly| Launcher {
+        let launcher = |network, access| Launcher {
             words: vec!["/launcher".into(), "key".into()],
             attached: vec![Attached {
                 from: folder.clone(),
                 selector: "/replay".into(),
                 to: "/launcher".into(),
-                readonly,
+                access,
             }],
             network,
         };
-        let one = [(before[0].0.clone(), launcher(None, true))].into();
+        let one = [(before[0].0.clone(), launcher(None, Access::Read))].into();
         assert!(launch(&mut definition, &store, &one).is_empty());
         let after = commands(&definition);
         assert_eq!(after[0].1, ["/launcher", "key", "first"]);
@@ -204,7 +223,11 @@ mod tests {
 
         // With the network it is not.
         let (mut open, _) = graph();
-        let one = [(before[0].0.clone(), launcher(Some(NetMode::Unset), true))].into();
+        let one = [(
+            before[0].0.clone(),
+            launcher(Some(NetMode::Unset), Access::Scratch),
+        )]
+        .into();
         launch(&mut open, &store, &one);
         assert_eq!(escapes(&open, &expected), [EscapeKind::Exec]);
         // Nor is a source that nobody expects.
@@ -216,7 +239,7 @@ mod tests {
         };
         let from = foreign.local(&local, "other");
         let (mut mounted, _) = graph();
-        let mut launcher = launcher(None, false);
+        let mut launcher = launcher(None, Access::Output);
         launcher.attached[0].from = from;
         let one = [(before[0].0.clone(), launcher)].into();
         let outputs = launch(&mut mounted, &foreign, &one);

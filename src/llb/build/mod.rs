@@ -30,7 +30,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use exec::{Bind, Command, SecretFile};
 pub use file::NewFile;
 pub use isolate::{isolate, only};
-pub use launch::{Attached, Launcher, launch};
+pub use launch::{Access, Attached, Launcher, is_own, launch};
 pub use source::{Git, Local};
 pub use source_map::replace_source_file;
 

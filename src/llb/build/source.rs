@@ -91,6 +91,27 @@ impl Graph {
         )
     }
 
+    /// An image in an OCI layout of the client. `reference` is canonical with its digest; its name is for the eye only.
+    pub fn layout(
+        &mut self,
+        reference: &str,
+        store: &str,
+        session: &str,
+        platform: &Platform,
+        name: &str,
+    ) -> Output {
+        let attrs = [
+            ("oci.session", session.to_owned()),
+            ("oci.store", store.to_owned()),
+        ];
+        self.source(
+            format!("oci-layout://{reference}"),
+            attrs.into(),
+            Some(platform.clone()),
+            about(name, &["source.ocilayout"]),
+        )
+    }
+
     /// A file from a URL, put into the root of the result as `filename`. BuildKit checks SHA-256 only.
     ///
     /// Without checksum the result is whatever is there; the audit refuses such a source.

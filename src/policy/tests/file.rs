@@ -10,7 +10,7 @@ fn the_examples_of_the_documentation_are_read_and_hold() {
         .skip(1)
         .map(|part| part.split("```").next().unwrap())
         .collect();
-    assert_eq!(examples.len(), 2);
+    assert_eq!(examples.len(), 3);
     let layers: Vec<_> = examples
         .iter()
         .map(|text| Layer::parse(text.as_bytes(), "docs/policy.md", &files()).unwrap())
@@ -69,7 +69,11 @@ fn what_is_not_of_the_form_is_refused_at_its_place() {
         ("[keys.a]".to_owned(), 2, "[keys.a] has no `cosign`"),
         ("[keys.\"\"]\ncosign = \"x\"".to_owned(), 2, "name is not empty"),
         ("[keys.a]\ncosign = 1".to_owned(), 3, "text in quotes, not of type integer"),
-        ("[keys.a]\nx509 = \"a.pem\"".to_owned(), 3, "later version"),
+        ("[keys.a]\nx509 = \"a.pem\"".to_owned(), 3, "the key file `a.pem` cannot be read"),
+        ("[keys.a]\nx509 = \"-----BEGIN CERTIFICATE-----\"".to_owned(), 2, "has no `identity`"),
+        ("[keys.a]\nx509 = \"-----BEGIN CERTIFICATE-----\"\nidentity = \"Alice\"".to_owned(), 3, "neither an e-mail address"),
+        ("[keys.a]\nx509 = \"-----BEGIN CERTIFICATE-----\"\nidentity = \"*\"".to_owned(), 3, "without an end"),
+        ("[keys.a]\nx509 = \"-----BEGIN CERTIFICATE-----\"\nidentity = \"*\"\ntimestamps = \"a.pem\"".to_owned(), 5, "as PEM blocks"),
         ("[keys.a]\nnotation = \"a.pem\"\ntimestamp = \"b\"".to_owned(), 4, "unknown key `timestamp`"),
         ("[keys.a]\nopenpgp = \"a.asc\"".to_owned(), 3, "the key file `a.asc` cannot be read"),
         ("[keys.a]\nopenpgp = \"../a.asc\"".to_owned(), 3, "leads out"),
@@ -114,6 +118,8 @@ fn what_is_not_of_the_form_is_refused_at_its_place() {
         (format!("{key}{signed}").replace("[\"a\"]", "[\"a\", \"a\"]"), 6, "twice"),
         (format!("{key}{signed}").replace("[\"a\"]", "[\"b\"]"), 6, "no key is called `b`; there are: `a`"),
         (signed.to_owned(), 4, "there are: none"),
+        (format!("{key}{signed}signed = \"tag\""), 7, "`signed` in [[image]] is"),
+        (image("**") + "signed = \"image\"", 7, "belongs to `signed-by`"),
         (format!("{key}{signed}signed-as = \"alpine\""), 7, "\"docker.io/library/alpine\""),
         (format!("{key}{signed}signed-as = \"registry.test/a:1\""), 7, "\"registry.test/a\""),
         (format!("{key}{signed}signed-as = \"\""), 7, "empty"),

@@ -146,6 +146,26 @@ impl Live {
             .await
     }
 
+    pub(super) async fn collect_attestations(
+        &self,
+        reference: &ImageReference,
+        digest: &Digest,
+    ) -> Result<Vec<(Digest, Proof)>, ResolveError> {
+        let make = async || {
+            let of = digest.clone();
+            self.at_registry(reference, move |client, repository| {
+                let found = signatures::attestations(client, repository, &of)?;
+                // A mirror may have the image and not its signatures.
+                let enough = found.len() > 1 || !repository.is_mirror();
+                Ok(enough.then_some(found))
+            })
+            .await
+        };
+        self.attestations
+            .get((reference.repository(), digest.clone()), make)
+            .await
+    }
+
     /// Signatures at one place.
     async fn part(
         &self,

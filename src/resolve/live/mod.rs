@@ -64,6 +64,7 @@ pub struct Live {
     manifests: Once<(String, String), image::Found>,
     configs: Once<(String, Digest), image::Config>,
     proofs: Once<(String, Digest), Vec<Proof>>,
+    attestations: Once<(String, Digest), Vec<(Digest, Proof)>>,
     files: Once<String, Rc<Download>>,
     small: Once<(String, usize), Vec<u8>>,
     /// A folder that stands for that of a URL: what is in it is not asked for.
@@ -91,6 +92,7 @@ impl Live {
             manifests: Once::default(),
             configs: Once::default(),
             proofs: Once::default(),
+            attestations: Once::default(),
             files: Once::default(),
             small: Once::default(),
             beside: RefCell::default(),
@@ -214,6 +216,15 @@ impl Resolve for Live {
         _: bool,
     ) -> Result<Vec<Proof>, ResolveError> {
         self.collect_signatures(reference, digest).await
+    }
+
+    async fn attestations(
+        &self,
+        reference: &ImageReference,
+        digest: &Digest,
+        _: bool,
+    ) -> Result<Vec<(Digest, Proof)>, ResolveError> {
+        self.collect_attestations(reference, digest).await
     }
 
     async fn small_file(&self, url: &str, limit: usize) -> Result<Vec<u8>, ResolveError> {

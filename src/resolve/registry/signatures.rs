@@ -10,13 +10,19 @@
 //! * the referrers API, or its fallback tag `sha256-<hex>`: artifacts with one Sigstore bundle each
 //!   (cosign's `specs/BUNDLE_SPEC.md`);
 //! * there too, artifacts in the layout of the first, and Notary v2 envelopes.
+//!
+//! BuildKit's attestation manifests are in the image's index, or refer to it; their signatures are where those of an image are.
 
 use std::collections::BTreeSet;
 
 use super::{Cause, Client, Descriptor, Document, Error, Reference, Repository, media_type};
 use crate::{
     digest::Digest,
-    verify::{cosign, notation},
+    verify::{
+        Proof,
+        attestation::{self, Attestations},
+        cosign, notation,
+    },
 };
 
 /// The most signatures that are taken of one image.
@@ -67,6 +73,14 @@ pub struct Collected {
     pub skipped: Vec<String>,
 }
 
+impl Collected {
+    /// As proofs offered for `digest`.
+    pub fn offered(self, digest: &Digest) -> impl Iterator<Item = (Digest, Proof)> {
+        let signatures = self.signatures.into_iter();
+        signatures.map(|signature| (digest.clone(), signature.into()))
+    }
+}
+
 /// Where signatures of an image are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
@@ -106,6 +120,60 @@ pub fn collect(
         }
     }
     Ok(gatherer.found)
+}
+
+/// Fetches the attestation manifests about the image `digest`, their provenance, and the signatures of these manifests: proofs, each with
+/// the digest that it is offered for.
+///
+/// # Errors
+/// Any [`Cause`]. That there are none is no error.
+pub fn attestations(
+    client: &Client,
+    repository: &Repository,
+    digest: &Digest,
+) -> Result<Vec<(Digest, Proof)>, Error> {
+    let image = client.manifest(repository, &Reference::Digest(digest.clone()))?;
+    let mut documents = Attestations::default();
+    let mut about: Vec<Descriptor> = if image.document.manifests.is_empty() {
+        let (all, _) = client.referrers(repository, digest, attestation::ARTIFACT_TYPE)?;
+        let is = |kind: Option<&str>| kind == Some(attestation::ARTIFACT_TYPE);
+        let all = all.into_iter();
+        all.filter(|one| is(one.artifact_type.as_deref())).collect()
+    } else {
+        documents.index = Some(image.bytes);
+        let all = image.document.manifests.into_iter();
+        all.filter(|entry| attestation::is_listed(&entry.annotations))
+            .collect()
+    };
+    about.truncate(attestation::MAX_IMAGES);
+    let mut proofs = Vec::new();
+    for Descriptor { digest: of, .. } in about {
+        let manifest = client.manifest(repository, &Reference::Digest(of.clone()))?;
+        for layer in enough(manifest.document.layers) {
+            documents
+                .statements
+                .push(client.blob(repository, &layer.digest)?);
+        }
+        documents.manifests.push(manifest.bytes);
+        proofs.extend(collect(client, repository, &of, &Place::ALL)?.offered(&of));
+        if documents.size() > attestation::MAX_BYTES {
+            break;
+        }
+    }
+    proofs.push((digest.clone(), Proof::Attestations(documents)));
+    Ok(proofs)
+}
+
+/// The layers of an attestation manifest that are fetched: its provenance, or if it has none its smallest.
+fn enough(mut layers: Vec<Descriptor>) -> Vec<Descriptor> {
+    let is_provenance = |layer: &Descriptor| {
+        let kind = layer.annotations.get("in-toto.io/predicate-type");
+        kind.is_some_and(|kind| kind.starts_with("https://slsa.dev/provenance/"))
+    };
+    layers.sort_by_key(|layer| (!is_provenance(layer), layer.size));
+    let count = layers.iter().filter(|layer| is_provenance(layer)).count();
+    layers.truncate(count.max(1));
+    layers
 }
 
 struct Gatherer<'a> {

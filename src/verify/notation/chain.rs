@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256, Sha384, Sha512};
 use x509_cert::{
     Certificate,
     der::{Decode as _, Encode as _, asn1::ObjectIdentifier},
-    ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage},
+    ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAltName, name::GeneralName},
     spki::{DecodePublicKey as _, SubjectPublicKeyInfoOwned},
 };
 
@@ -27,13 +27,16 @@ const P521: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.35");
 const BASIC_CONSTRAINTS: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.19");
 const KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.15");
 const EXTENDED_KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.37");
+const SUBJECT_ALT_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.17");
+const CODE_SIGNING: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.3");
+const EMAIL_PROTECTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.4");
 const TIME_STAMPING: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.8");
 /// anyExtendedKeyUsage, serverAuth, clientAuth, emailProtection, timeStamping, OCSPSigning: other trades than code signing.
 const OTHER_TRADES: [ObjectIdentifier; 6] = [
     ObjectIdentifier::new_unwrap("2.5.29.37.0"),
     ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.1"),
     ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.2"),
-    ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.4"),
+    EMAIL_PROTECTION,
     TIME_STAMPING,
     ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.9"),
 ];
@@ -43,6 +46,8 @@ const OTHER_TRADES: [ObjectIdentifier; 6] = [
 pub(in crate::verify) enum Purpose {
     CodeSigning,
     TimeStamping,
+    /// Of git's objects, as S/MIME's certificates do.
+    Objects,
 }
 
 /// The hash functions that signatures use.
@@ -213,6 +218,52 @@ pub(in crate::verify) fn algorithm(oid: ObjectIdentifier) -> Result<(Hash, bool)
     }
 }
 
+/// From `leaf` to one of `trusted` that nobody else vouches for, by the names of issuers; those of `trusted` come before `others`.
+/// Nothing in it is checked yet.
+pub(in crate::verify) fn build(
+    leaf: &Certificate,
+    others: &[Certificate],
+    trusted: &[Certificate],
+) -> Option<Vec<Certificate>> {
+    let mut chain = vec![leaf.clone()];
+    while let Some(last) = chain.last() {
+        let tbs = &last.tbs_certificate;
+        if tbs.subject == tbs.issuer {
+            return trusted.contains(last).then_some(chain);
+        }
+        if chain.len() == MAX_CHAIN {
+            return None;
+        }
+        let named = || {
+            let all = trusted.iter().chain(others);
+            all.filter(|above| {
+                above.tbs_certificate.subject == tbs.issuer && !chain.contains(above)
+            })
+        };
+        // An authority that renewed its key has two of one name.
+        let issuer = named().find(|above| signed_by(last, above).is_ok());
+        let issuer = issuer.or_else(|| named().next())?.clone();
+        chain.push(issuer);
+    }
+    None
+}
+
+/// The addresses that the certificate is for (RFC 822 names).
+pub(in crate::verify) fn addresses(certificate: &Certificate) -> Result<Vec<String>, Failure> {
+    let list = certificate.tbs_certificate.extensions.iter().flatten();
+    let mut names = list.filter(|extension| extension.extn_id == SUBJECT_ALT_NAME);
+    let Some(names) = names.next() else {
+        return Ok(Vec::new());
+    };
+    let names = SubjectAltName::from_der(names.extn_value.as_bytes())
+        .map_err(|_| bad(certificate, "an extension is malformed"))?;
+    let names = names.0.into_iter().filter_map(|name| match name {
+        GeneralName::Rfc822Name(address) => Some(address.to_string()),
+        _ => None,
+    });
+    Ok(names.collect())
+}
+
 /// Checks the chain itself: each certificate is signed by the next, the last by itself, and each may do what it does.
 pub(in crate::verify) fn check(chain: &[Certificate], purpose: Purpose) -> Result<(), Failure> {
     let Some((leaf, issuers)) = chain.split_first() else {
@@ -266,19 +317,17 @@ fn signed_by(certificate: &Certificate, issuer: &Certificate) -> Result<(), Fail
     Ok(())
 }
 
-/// The three extensions that count.
+/// The extensions that count.
+#[derive(Default)]
 struct Extensions {
     constraints: Option<(bool, BasicConstraints)>,
     usage: Option<(bool, KeyUsage)>,
     trades: Option<(bool, ExtendedKeyUsage)>,
+    names: bool,
 }
 
-fn extensions(certificate: &Certificate) -> Result<Extensions, Failure> {
-    let mut found = Extensions {
-        constraints: None,
-        usage: None,
-        trades: None,
-    };
+fn extensions(certificate: &Certificate, purpose: Purpose) -> Result<Extensions, Failure> {
+    let mut found = Extensions::default();
     let list = certificate.tbs_certificate.extensions.iter().flatten();
     for extension in list {
         let value = extension.extn_value.as_bytes();
@@ -297,6 +346,10 @@ fn extensions(certificate: &Certificate) -> Result<Extensions, Failure> {
                 let value = ExtendedKeyUsage::from_der(value).map_err(unreadable)?;
                 found.trades.replace((extension.critical, value)).is_some()
             }
+            // Critical in a certificate without a subject.
+            SUBJECT_ALT_NAME if purpose == Purpose::Objects => {
+                std::mem::replace(&mut found.names, true)
+            }
             other if extension.critical => {
                 return Err(bad(
                     certificate,
@@ -313,7 +366,7 @@ fn extensions(certificate: &Certificate) -> Result<Extensions, Failure> {
 }
 
 fn may_sign(leaf: &Certificate, purpose: Purpose) -> Result<(), Failure> {
-    let extensions = extensions(leaf)?;
+    let extensions = extensions(leaf, purpose)?;
     if extensions.constraints.is_some_and(|(_, value)| value.ca) {
         return Err(bad(leaf, "it is a CA, which may not sign artifacts"));
     }
@@ -323,6 +376,22 @@ fn may_sign(leaf: &Certificate, purpose: Purpose) -> Result<(), Failure> {
     // Notary v2 asks for it with code signing only.
     if !critical && purpose == Purpose::CodeSigning {
         return Err(bad(leaf, "its key usage is not critical"));
+    }
+    if purpose == Purpose::Objects {
+        let may = usage.digital_signature() || usage.non_repudiation();
+        let trades = extensions.trades.map(|(_, trades)| trades.0);
+        let other_trade = trades.is_some_and(|trades| {
+            let is = |trade| [EMAIL_PROTECTION, CODE_SIGNING].contains(trade);
+            !trades.iter().any(is)
+        });
+        return match (may, other_trade) {
+            (true, false) => Ok(()),
+            (false, _) => Err(bad(leaf, "its key usage is not digital signature")),
+            (_, true) => Err(bad(
+                leaf,
+                "its extended key usage is neither e-mail protection nor code signing",
+            )),
+        };
     }
     let other = usage.key_encipherment()
         || usage.data_encipherment()
@@ -343,7 +412,7 @@ fn may_sign(leaf: &Certificate, purpose: Purpose) -> Result<(), Failure> {
             Ok(())
         }
         (Purpose::TimeStamping, Some((true, trades))) if trades.0 == [TIME_STAMPING] => Ok(()),
-        (Purpose::TimeStamping, _) => Err(bad(
+        (Purpose::TimeStamping | Purpose::Objects, _) => Err(bad(
             leaf,
             "its extended key usage is not critical and time stamping only",
         )),
@@ -351,7 +420,7 @@ fn may_sign(leaf: &Certificate, purpose: Purpose) -> Result<(), Failure> {
 }
 
 fn may_issue(issuer: &Certificate, below: usize, purpose: Purpose) -> Result<(), Failure> {
-    let extensions = extensions(issuer)?;
+    let extensions = extensions(issuer, purpose)?;
     let (critical, constraints) = extensions
         .constraints
         .ok_or_else(|| bad(issuer, "it has no basic constraints, so it is no CA"))?;
@@ -366,7 +435,7 @@ fn may_issue(issuer: &Certificate, below: usize, purpose: Purpose) -> Result<(),
     }
     match extensions.usage {
         Some((critical, usage))
-            if usage.key_cert_sign() && (critical || purpose == Purpose::TimeStamping) =>
+            if usage.key_cert_sign() && (critical || purpose != Purpose::CodeSigning) =>
         {
             Ok(())
         }

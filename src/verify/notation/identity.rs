@@ -1,7 +1,7 @@
 //! Trusted identities: `x509.subject: C=US, ST=WA, O=example.com`.
 //!
 //! All attributes stated must be in the subject of the signing certificate, with exactly these values, and each attribute there once; the
-//! subject may have others. Country, state and organization must be stated.
+//! subject may have others. Notary v2 wants country, state and organization stated.
 //!
 //! Source: `trust-store-trust-policy.md`, section "Trusted Identities Constraints".
 
@@ -35,7 +35,7 @@ const TYPES: [(&str, &str); 11] = [
 
 /// What must be in a subject.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Identity {
+pub(in crate::verify) struct Identity {
     text: String,
     wanted: Vec<(ObjectIdentifier, String)>,
 }
@@ -48,7 +48,24 @@ fn form(why: String) -> Failure {
 }
 
 impl Identity {
-    pub(super) fn parse(text: &str) -> Result<Self, Failure> {
+    /// That of a policy of notation, which must state country, state and organization.
+    pub(super) fn complete(text: &str) -> Result<Self, Failure> {
+        let identity = Self::parse(text)?;
+        for (name, number) in [("C", "2.5.4.6"), ("ST", "2.5.4.8"), ("O", "2.5.4.10")] {
+            if !identity
+                .wanted
+                .iter()
+                .any(|(oid, _)| oid.to_string() == number)
+            {
+                return Err(form(format!(
+                    "it must state {name}; wanted are C, ST and O"
+                )));
+            }
+        }
+        Ok(identity)
+    }
+
+    pub(in crate::verify) fn parse(text: &str) -> Result<Self, Failure> {
         if text.len() > MAX_IDENTITY {
             return Err(form(format!("more than {MAX_IDENTITY} bytes")));
         }
@@ -75,13 +92,6 @@ impl Identity {
                 .ok_or_else(|| form(format!("`{}` has no proper value", shown(name))))?;
             wanted.push((oid, value));
         }
-        for (name, number) in [("C", "2.5.4.6"), ("ST", "2.5.4.8"), ("O", "2.5.4.10")] {
-            if !wanted.iter().any(|(oid, _)| oid.to_string() == number) {
-                return Err(form(format!(
-                    "it must state {name}; wanted are C, ST and O"
-                )));
-            }
-        }
         Ok(Self {
             text: list.to_owned(),
             wanted,
@@ -89,7 +99,7 @@ impl Identity {
     }
 
     /// Whether the subject has all that is stated.
-    pub(super) fn matches(&self, subject: &Name) -> bool {
+    pub(in crate::verify) fn matches(&self, subject: &Name) -> bool {
         self.wanted.iter().all(|(oid, value)| {
             let attributes = subject.0.iter().flat_map(|part| part.0.iter());
             let mut found = attributes.filter(|attribute| attribute.oid == *oid);

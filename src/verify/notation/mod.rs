@@ -33,9 +33,9 @@ use crate::digest::Digest;
 
 pub(in crate::verify) mod chain;
 mod cose;
-mod identity;
+pub(in crate::verify) mod identity;
 mod jws;
-mod timestamp;
+pub(in crate::verify) mod timestamp;
 
 use chain::{Hash, PublicKey, Purpose};
 use identity::Identity;
@@ -128,7 +128,7 @@ impl Key {
             certificates: pem(certificates)?,
             identity: match identity {
                 "*" => None,
-                text => Some(Identity::parse(text)?),
+                text => Some(Identity::complete(text)?),
             },
             timestamps: Vec::new(),
         })
@@ -160,7 +160,7 @@ impl Key {
 }
 
 /// All certificates in a PEM file; what is between them does not count.
-fn pem(text: &str) -> Result<Vec<Certificate>, Failure> {
+pub(in crate::verify) fn pem(text: &str) -> Result<Vec<Certificate>, Failure> {
     const WHAT: &str = "file of trusted certificates";
     let form = |why: &str| Failure::Form {
         what: WHAT,

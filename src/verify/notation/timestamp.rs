@@ -17,7 +17,7 @@ use x509_cert::{
 use super::{
     super::cms::{self, Message, by_oid},
     Failure,
-    chain::{self, Hash, MAX_CHAIN, Purpose},
+    chain::{self, Hash, Purpose},
     shown,
 };
 
@@ -45,7 +45,7 @@ impl From<cms::Error> for Failure {
 }
 
 /// The earliest and the latest time at which the authority saw `signature`.
-pub(super) fn verify(
+pub(in crate::verify) fn verify(
     token: &[u8],
     signature: &[u8],
     roots: &[Certificate],
@@ -61,7 +61,12 @@ pub(super) fn verify(
     }
     message.check(content)?;
     check_name(&message)?;
-    let chain = build(&message.leaf, &message.certificates, roots)?;
+    let chain = chain::build(&message.leaf, &message.certificates, roots).ok_or_else(|| {
+        Failure::Certificate(format!(
+            "the time stamp authority's `{}` leads to no root in the policy",
+            chain::name(&message.leaf)
+        ))
+    })?;
     let (from, until) = info.range()?;
     chain::check(&chain, Purpose::TimeStamping)?;
     chain::valid(&chain, info.time)?;
@@ -94,39 +99,6 @@ fn first_certificate(der: &[u8]) -> x509_cert::der::Result<(Option<ObjectIdentif
         _ => None,
     };
     Ok((hash, OctetString::decode(&mut first)?.as_bytes().to_vec()))
-}
-
-/// From the signer to a root of the policy.
-fn build(
-    leaf: &Certificate,
-    embedded: &[Certificate],
-    roots: &[Certificate],
-) -> Result<Vec<Certificate>, Failure> {
-    let mut chain = vec![leaf.clone()];
-    while chain.len() < MAX_CHAIN {
-        let Some(last) = chain.last() else { break };
-        let issuer = &last.tbs_certificate.issuer;
-        let mut issuers = roots
-            .iter()
-            .filter(|root| root.tbs_certificate.subject == *issuer);
-        if let Some(root) = issuers.next() {
-            if *root != *last {
-                chain.push(root.clone());
-            }
-            return Ok(chain);
-        }
-        let above = embedded.iter().find(|certificate| {
-            certificate.tbs_certificate.subject == *issuer && !chain.contains(certificate)
-        });
-        match above {
-            Some(certificate) => chain.push(certificate.clone()),
-            None => break,
-        }
-    }
-    Err(Failure::Certificate(format!(
-        "the time stamp authority's `{}` leads to no root in the policy",
-        chain::name(leaf)
-    )))
 }
 
 /// The TSTInfo (RFC 3161 section 2.4.2).

@@ -159,6 +159,32 @@ impl Key {
     }
 }
 
+/// The fingerprints of the primary keys in what a keyserver gave: keys, and nothing around them.
+///
+/// # Errors
+/// Whatever else it has.
+pub fn published(bytes: &[u8]) -> Result<Vec<String>, KeyError> {
+    if bytes.first().is_none_or(|first| first & 0x80 == 0) {
+        let mut within = false;
+        let mut rest = bytes;
+        while let Some((line, after)) = armor::line(rest) {
+            let line = line.trim_ascii();
+            if armor::begins(line).is_some() {
+                within = true;
+            } else if line.starts_with(b"-----END ") {
+                within = false;
+            } else if !within && !line.is_empty() {
+                let why = "there is text besides the keys".to_owned();
+                return Err(KeyError::Form(why));
+            }
+            rest = after;
+        }
+    }
+    let key = Key::parse(bytes, None)?;
+    let prints = key.certificates.iter().map(Certificate::fingerprint);
+    Ok(prints.collect())
+}
+
 /// Checks the signatures in `proof` for the file `artifact`: detached ones over its bytes, or ones that come with just its bytes.
 /// Those around data that names an image are [`super::simple`]'s.
 ///
@@ -417,7 +443,10 @@ fn same(wanted: &Digest, hash: &[u8]) -> Result<(), Failure> {
 }
 
 /// The digits of a full fingerprint, in upper case; blanks between them as `gpg` prints them, and `0x` before, are allowed.
-fn full_fingerprint(text: &str) -> Result<String, KeyError> {
+///
+/// # Errors
+/// [`KeyError::Fingerprint`].
+pub fn full_fingerprint(text: &str) -> Result<String, KeyError> {
     let digits: String = text.split(' ').collect::<String>().to_uppercase();
     let digits = digits.strip_prefix("0X").unwrap_or(&digits);
     let full = matches!(digits.len(), 40 | 64) && digits.bytes().all(|b| b.is_ascii_hexdigit());

@@ -11,6 +11,7 @@ use pgp::crypto::hash::HashAlgorithm;
 use sha2::digest::DynDigest;
 
 use super::Failure;
+use crate::{digest::Algorithm, verify::stream::Hasher};
 
 /// Bytes read at a time.
 const CHUNK: usize = 256 * 1024;
@@ -22,7 +23,7 @@ pub(super) struct Lane {
     hash: HashAlgorithm,
     salt: Vec<u8>,
     text: bool,
-    hasher: Box<dyn DynDigest + Send>,
+    hasher: Running,
     /// In a text, a carriage return was met.
     carriage_return: bool,
 }
@@ -30,7 +31,7 @@ pub(super) struct Lane {
 impl Lane {
     /// With `salt` before the bytes; of a text, each line feed counts as CR LF.
     pub(super) fn new(hash: HashAlgorithm, salt: &[u8], text: bool) -> Result<Self, Failure> {
-        let mut hasher = hash.new_hasher().map_err(|error| Failure::Form {
+        let mut hasher = Running::new(hash).map_err(|error| Failure::Form {
             what: "OpenPGP signature",
             why: error.to_string(),
         })?;
@@ -61,9 +62,7 @@ impl Lane {
                     .to_owned(),
             });
         }
-        let mut hasher = self.hasher.box_clone();
-        hasher.update(trailer);
-        Ok(hasher.finalize().into_vec())
+        Ok(self.hasher.with(trailer))
     }
 
     fn update(&mut self, bytes: &[u8]) {
@@ -78,6 +77,46 @@ impl Lane {
         for line in lines {
             self.hasher.update(b"\r\n");
             self.hasher.update(line);
+        }
+    }
+}
+
+/// A running hash: the usual ones as everywhere here, the others by the OpenPGP library.
+enum Running {
+    Usual(Hasher),
+    Other(Box<dyn DynDigest + Send>),
+}
+
+impl Running {
+    fn new(hash: HashAlgorithm) -> pgp::errors::Result<Self> {
+        Ok(Self::Usual(Hasher::new(match hash {
+            HashAlgorithm::Sha256 => Algorithm::Sha256,
+            HashAlgorithm::Sha384 => Algorithm::Sha384,
+            HashAlgorithm::Sha512 => Algorithm::Sha512,
+            other => return Ok(Self::Other(other.new_hasher()?)),
+        })))
+    }
+
+    fn update(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Usual(hasher) => hasher.update(bytes),
+            Self::Other(hasher) => hasher.update(bytes),
+        }
+    }
+
+    /// The hash of all so far and `trailer`.
+    fn with(&self, trailer: &[u8]) -> Vec<u8> {
+        match self {
+            Self::Usual(hasher) => {
+                let mut hasher = hasher.clone();
+                hasher.update(trailer);
+                hasher.finish()
+            }
+            Self::Other(hasher) => {
+                let mut hasher = hasher.box_clone();
+                hasher.update(trailer);
+                hasher.finalize().into_vec()
+            }
         }
     }
 }

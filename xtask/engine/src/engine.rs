@@ -63,6 +63,25 @@ impl Engine {
         Instance::find(suite).map(Self::from)
     }
 
+    /// An engine of the same kind with the same registry that reaches nothing else, not even this machine: its network has only the
+    /// loopback interface. It lives until [`Engine::end`] or the end of this process. `None` of a machine's own engine.
+    ///
+    /// # Errors
+    /// If the daemon does not start.
+    pub fn cut_off(&self) -> Result<Option<Self>> {
+        let instance = self.instance.as_ref();
+        let cut = instance.map(Instance::cut_off).transpose()?;
+        Ok(cut.map(Self::from))
+    }
+
+    /// Ends an engine that [`Engine::cut_off`] gave, and removes its data.
+    ///
+    /// # Errors
+    /// If it does not end.
+    pub fn end(&self) -> Result<()> {
+        self.instance.as_ref().map_or(Ok(()), Instance::end)
+    }
+
     /// The engine of the `docker` in `PATH` that the environment describes, as `cargo xtask engine env` prints it: by
     /// `VERIFIED_ENGINE_REGISTRY` and `VERIFIED_ENGINE_ADDRESS`. Also wanted in `PATH`: `cosign`, `git` and a statically linked
     /// `busybox`. `None` without those variables.

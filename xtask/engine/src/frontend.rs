@@ -66,7 +66,11 @@ pub fn build_package(folder: &Path, package: &str, profile: Profile) -> Result<P
     // With --target these are not for build scripts, which may need shared libraries.
     command.env("RUSTFLAGS", "-C target-feature=+crt-static");
     for (variable, _) in env::vars().filter(|(variable, _)| {
-        variable.starts_with("CARGO_PKG") || variable == "CARGO_ENCODED_RUSTFLAGS"
+        // What cargo tells its own children: some build scripts run again where it differs.
+        ["CARGO_PKG", "CARGO_MANIFEST"]
+            .iter()
+            .any(|start| variable.starts_with(start))
+            || variable == "CARGO_ENCODED_RUSTFLAGS"
     }) {
         command.env_remove(variable);
     }

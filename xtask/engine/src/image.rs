@@ -42,7 +42,11 @@ impl Blob {
 /// `sha256:` and the hash of `bytes`.
 #[must_use]
 pub fn digest(bytes: &[u8]) -> String {
-    let hash = Sha256::digest(bytes);
+    named(&Sha256::digest(bytes))
+}
+
+/// `sha256:` and `hash`.
+pub(crate) fn named(hash: &[u8]) -> String {
     hash.iter().fold("sha256:".to_owned(), |text, byte| {
         format!("{text}{byte:02x}")
     })
@@ -142,6 +146,28 @@ impl Image {
         };
         Ok((manifest, [vec![config], layers].concat()))
     }
+}
+
+/// The manifest and the configuration of an image for linux/amd64 with one layer, an archive with that digest and size.
+pub(crate) fn of_layer(digest: &str, size: u64, config: &Value) -> Result<(Blob, Blob)> {
+    let mut whole = platform(&Image::default().platform);
+    whole["config"] = config.clone();
+    whole["rootfs"] = json!({ "type": "layers", "diff_ids": [digest] });
+    let config = Blob {
+        media_type: CONFIG.to_owned(),
+        bytes: serde_json::to_vec(&whole)?,
+    };
+    let manifest = json!({
+        "schemaVersion": 2,
+        "mediaType": MANIFEST,
+        "config": config.descriptor(),
+        "layers": [{ "mediaType": LAYER, "digest": digest, "size": size }],
+    });
+    let manifest = Blob {
+        media_type: MANIFEST.to_owned(),
+        bytes: serde_json::to_vec(&manifest)?,
+    };
+    Ok((manifest, config))
 }
 
 /// An index of the manifests of `images`, each with its platform.

@@ -1,6 +1,7 @@
 #!/bin/sh
 # The first process of an engine, in mount and process namespaces of its own.
-# Needs: ROOT, STATE, OWNED (yes: ends when standard input does).
+# Needs: ROOT, STATE, OWNED (yes: ends when standard input does). In a network namespace of its own also STORAGE, the folder of
+# another engine's registry, and ADDRESS, at which that is served.
 set -eu
 umask 022
 
@@ -10,6 +11,10 @@ mount --make-rprivate /
 mount --bind "$ROOT" "$ROOT"
 mkdir -p "$ROOT$STATE" "$ROOT/.old"
 mount --bind "$STATE" "$ROOT$STATE"
+if [ -n "${STORAGE:-}" ]; then
+	mkdir -p "$ROOT$STORAGE"
+	mount --bind "$STORAGE" "$ROOT$STORAGE"
+fi
 mount --rbind /sys "$ROOT/sys"
 mount --rbind /dev "$ROOT/dev"
 mount -t proc proc "$ROOT/proc"
@@ -24,6 +29,11 @@ umount -l /.old
 cd /
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
 echo "$pid" > "$STATE/pid"
+
+if [ -n "${ADDRESS:-}" ]; then
+	ip link set lo up
+	ip address add "$ADDRESS/32" dev lo
+fi
 
 exec 3<&0 < /dev/null
 trap 'kill "$dockerd"; wait "$dockerd"; exit 0' TERM

@@ -40,6 +40,9 @@ pub(crate) struct Instance {
     pub(crate) state: PathBuf,
     /// Its first process, and when that was started in clock ticks since boot.
     process: (u32, u64),
+    /// The storage of its registry, if that is another engine's, which it reaches nothing besides.
+    #[serde(default)]
+    storage: Option<PathBuf>,
 }
 
 /// The folder of all roots and engines: `$VERIFIED_ENGINE_DIR`, or in the user's or the machine's cache.
@@ -139,6 +142,7 @@ impl Instance {
             state: state(suite),
             root,
             process: (0, 0),
+            storage: None,
         };
         engine.configure()?;
         // What must be removed should this fail from here on.
@@ -147,6 +151,52 @@ impl Instance {
         if let Err(error) = network::open(&engine.root, &label(suite), address) {
             eprintln!("{suite}: build steps reach this machine only: {error}");
         }
+        engine.run(lifetime)?;
+        Ok(engine)
+    }
+
+    /// Starts an engine with the same registry that reaches nothing else: its network has only the loopback interface. It lives as
+    /// long as this process.
+    ///
+    /// # Errors
+    /// If the daemon does not start.
+    pub(crate) fn cut_off(&self) -> Result<Self> {
+        let suite = self.suite;
+        let _lock = lock(suite)?;
+        let prefix = format!("run-{suite}-cut-");
+        for entry in fs::read_dir(cache())? {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let owner = name.strip_prefix(&prefix).map(str::parse::<u32>);
+            // What one left that was ended.
+            if let Some(Ok(owner)) = owner
+                && !Path::new("/proc").join(owner.to_string()).exists()
+            {
+                discard(&entry.path(), &self.root)?;
+            }
+        }
+        let mut engine = Self {
+            state: cache().join(format!("{prefix}{}", std::process::id())),
+            storage: Some(self.state.join("registry")),
+            process: (0, 0),
+            ..self.clone()
+        };
+        fs::create_dir_all(&engine.state)?;
+        engine.configure()?;
+        engine.run(Lifetime::Process)?;
+        Ok(engine)
+    }
+
+    /// Ends an engine that [`Self::cut_off`] started, and removes its data.
+    pub(crate) fn end(&self) -> Result<()> {
+        stop(self.suite, &self.state)?;
+        discard(&self.state, &self.root)
+    }
+
+    /// Starts the first process and waits until the engine answers.
+    fn run(&mut self, lifetime: Lifetime) -> Result<()> {
+        let engine = self;
+        let suite = engine.suite;
         let mut child = engine.spawn(lifetime)?;
         let end = Instant::now() + START_LIMIT;
         while !engine.answers() {
@@ -168,12 +218,12 @@ impl Instance {
         );
         fs::write(
             engine.state.join("engine.json"),
-            serde_json::to_vec_pretty(&engine)?,
+            serde_json::to_vec_pretty(&*engine)?,
         )?;
         // Waiting for a child closes its standard input, which must stay open until this process ends.
         let stdin = child.stdin.take();
         thread::spawn(move || (child.wait(), stdin));
-        Ok(engine)
+        Ok(())
     }
 
     /// Writes the configuration of daemon and registries, and the programs to call.
@@ -186,14 +236,15 @@ impl Instance {
         let daemon = serde_json::json!({
             "hosts": [format!("unix://{}", path("docker.sock").display())],
             "data-root": path("docker"),
-            "bridge": label(self.suite),
+            "bridge": if self.storage.is_some() { "none".to_owned() } else { label(self.suite) },
             "iptables": false,
             "ip6tables": false,
             "insecure-registries": [format!("{}/24", network_of(self.address))],
-            "cgroup-parent": format!("/{}", label(self.suite)),
+            "cgroup-parent": format!("/{}", label_of(&self.state)),
             "features": { "containerd-snapshotter": self.suite.containerd_store() },
         });
         file("daemon.json", daemon.to_string())?;
+        let storage = self.storage.clone().unwrap_or_else(|| path("registry"));
         for (name, address) in [
             ("bridge", &self.registry),
             ("loopback", &self.loopback_registry),
@@ -203,7 +254,7 @@ impl Instance {
                 "version": 0.1,
                 "log": { "level": "warn", "accesslog": { "disabled": true } },
                 "storage": {
-                    "filesystem": { "rootdirectory": path("registry") },
+                    "filesystem": { "rootdirectory": storage },
                     "delete": { "enabled": true },
                 },
                 "http": { "addr": address, "secret": "both registries share their storage" },
@@ -238,17 +289,15 @@ impl Instance {
     fn spawn(&self, lifetime: Lifetime) -> Result<Child> {
         let log = fs::File::create(self.state.join("log"))?;
         let mut command = Command::new("setsid");
+        command.args(["unshare", "--mount", "--pid", "--fork", "--kill-child"]);
+        if let Some(storage) = &self.storage {
+            command
+                .arg("--net")
+                .env("STORAGE", storage)
+                .env("ADDRESS", self.address.to_string());
+        }
         command
-            .args([
-                "unshare",
-                "--mount",
-                "--pid",
-                "--fork",
-                "--kill-child",
-                "sh",
-                "-c",
-                include_str!("init.sh"),
-            ])
+            .args(["sh", "-c", include_str!("init.sh")])
             .env("ROOT", &self.root)
             .env("STATE", &self.state)
             .env(
@@ -275,14 +324,18 @@ impl Instance {
     fn answers(&self) -> bool {
         let docker = UnixStream::connect(self.state.join("docker.sock"));
         let limit = Some(Duration::from_secs(5));
-        docker.is_ok_and(|stream| stream.set_read_timeout(limit).is_ok() && is_ok(stream, "/_ping"))
-            && [&self.registry, &self.loopback_registry]
-                .into_iter()
-                .all(|registry| {
-                    TcpStream::connect(registry.as_str()).is_ok_and(|stream| {
-                        stream.set_read_timeout(limit).is_ok() && is_ok(stream, "/v2/")
-                    })
-                })
+        let docker = docker
+            .is_ok_and(|stream| stream.set_read_timeout(limit).is_ok() && is_ok(stream, "/_ping"));
+        // Those in a network of its own cannot be asked from here.
+        docker
+            && (self.storage.is_some()
+                || [&self.registry, &self.loopback_registry]
+                    .into_iter()
+                    .all(|registry| {
+                        TcpStream::connect(registry.as_str()).is_ok_and(|stream| {
+                            stream.set_read_timeout(limit).is_ok() && is_ok(stream, "/v2/")
+                        })
+                    }))
     }
 
     fn stop(suite: Suite) -> Result<()> {
@@ -305,7 +358,36 @@ impl Instance {
 /// Ends what is left of an engine and removes all traces of it.
 fn clear(suite: Suite, root: &Path) -> Result<()> {
     let state = state(suite);
-    if let Some(id) = read_pid(&state).filter(|&id| is_ours(id, &state)) {
+    stop(suite, &state)?;
+    let address = fs::read_to_string(state.join("address"))
+        .ok()
+        .and_then(|text| text.parse().ok());
+    network::remove(root, &label(suite), address);
+    remove_cgroups(&state);
+    if state.exists() {
+        fs::remove_dir_all(&state)?;
+    }
+    fs::create_dir_all(&state)?;
+    Ok(())
+}
+
+/// Removes what is left of an engine that has ended.
+fn discard(state: &Path, root: &Path) -> Result<()> {
+    remove_cgroups(state);
+    if state.exists() {
+        fs::remove_dir_all(state)?;
+    }
+    // Where it was mounted.
+    let place = root.join(state.strip_prefix("/").unwrap_or(state));
+    if place.exists() {
+        fs::remove_dir(place)?;
+    }
+    Ok(())
+}
+
+/// Ends the engine whose data are in `state`.
+fn stop(suite: Suite, state: &Path) -> Result<()> {
+    if let Some(id) = read_pid(state).filter(|&id| is_ours(id, state)) {
         let start = start_time(id);
         let signal = |name: &str| Command::new("kill").args([name, &id.to_string()]).status();
         signal("-TERM")?;
@@ -321,22 +403,17 @@ fn clear(suite: Suite, root: &Path) -> Result<()> {
             return Err(format!("{suite}: process {id} does not end").into());
         }
     }
-    let address = fs::read_to_string(state.join("address"))
-        .ok()
-        .and_then(|text| text.parse().ok());
-    network::remove(root, &label(suite), address);
+    Ok(())
+}
+
+fn remove_cgroups(state: &Path) {
     if let Ok(controllers) = fs::read_dir("/sys/fs/cgroup") {
-        let own = &label(suite);
+        let own = &label_of(state);
         remove_cgroup(&Path::new("/sys/fs/cgroup").join(own));
         controllers
             .flatten()
             .for_each(|controller| remove_cgroup(&controller.path().join(own)));
     }
-    if state.exists() {
-        fs::remove_dir_all(&state)?;
-    }
-    fs::create_dir_all(&state)?;
-    Ok(())
 }
 
 /// Removes a control group and those in it; only empty ones can be.
@@ -356,7 +433,11 @@ fn remove_cgroup(folder: &Path) {
 /// What an engine's bridge and control group are called: different for each suite and place of its data, and at most the
 /// 15 bytes that an interface's name has.
 fn label(suite: Suite) -> String {
-    let hash = Sha256::digest(state(suite).as_os_str().as_encoded_bytes());
+    label_of(&state(suite))
+}
+
+fn label_of(state: &Path) -> String {
+    let hash = Sha256::digest(state.as_os_str().as_encoded_bytes());
     hash.iter().take(4).fold("vdf-".to_owned(), |label, byte| {
         format!("{label}{byte:02x}")
     })

@@ -7,6 +7,7 @@
 //! mounts go with the namespace, so nothing can be left mounted, even after `kill -9`. It stays in the machine's
 //! network namespace, so that daemon, tests and build steps all reach one another at the address of its bridge.
 
+pub mod debian;
 mod engine;
 mod existing;
 pub mod frontend;

@@ -2,9 +2,11 @@
 //!
 //! Source: OCI distribution-spec v1.1.
 
-use std::time::Duration;
+use std::{fs::File, io, path::Path, time::Duration};
 
-use ureq::{Agent, Body, http::Response};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use ureq::{Agent, Body, SendBody, http::Response};
 
 use crate::{
     Result,
@@ -12,6 +14,7 @@ use crate::{
 };
 
 const LIMIT: Duration = Duration::from_secs(60);
+const UPLOAD_LIMIT: Duration = Duration::from_secs(10 * 60);
 const ANY_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, \
                             application/vnd.docker.distribution.manifest.v2+json, \
                             application/vnd.docker.distribution.manifest.list.v2+json";
@@ -60,6 +63,38 @@ impl Registry {
         self.put_manifest(repository, tag, &image::index(images)?)
     }
 
+    /// Pushes an image of one layer, which is the archive in the file `layer`, and gives its manifest's digest. `config` is the
+    /// configuration's member of that name.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or the registry does not take it.
+    pub fn push_file(
+        &self,
+        repository: &str,
+        tag: &str,
+        layer: &Path,
+        config: &Value,
+    ) -> Result<String> {
+        let (digest, size) = digest_of(layer)?;
+        let url = format!("{}/{repository}/blobs/{digest}", self.base);
+        if self.agent.head(&url).call()?.status() != 200 {
+            let url = self.upload(repository, &digest)?;
+            let request = self
+                .agent
+                .put(&url)
+                .config()
+                .timeout_global(Some(UPLOAD_LIMIT))
+                .build()
+                .header("Content-Type", "application/octet-stream")
+                .header("Content-Length", size.to_string());
+            let mut file = File::open(layer)?;
+            expect(request.send(SendBody::from_reader(&mut file))?, 201, &url)?;
+        }
+        let (manifest, config) = image::of_layer(&digest, size, config)?;
+        self.put_blob(repository, &config)?;
+        self.put_manifest(repository, tag, &manifest)
+    }
+
     /// Puts a manifest under a tag or its digest, and gives its digest.
     ///
     /// # Errors
@@ -89,6 +124,17 @@ impl Registry {
         if self.agent.head(&url).call()?.status() == 200 {
             return Ok(());
         }
+        let url = self.upload(repository, &digest)?;
+        let request = self
+            .agent
+            .put(&url)
+            .header("Content-Type", "application/octet-stream");
+        expect(request.send(&blob.bytes)?, 201, &url)?;
+        Ok(())
+    }
+
+    /// Where the blob with `digest` is to be put.
+    fn upload(&self, repository: &str, digest: &str) -> Result<String> {
         let url = format!("{}/{repository}/blobs/uploads/", self.base);
         let session = expect(self.agent.post(&url).send_empty()?, 202, &url)?;
         let location = session
@@ -97,13 +143,7 @@ impl Registry {
             .ok_or("no upload location")?
             .to_str()?;
         let separator = if location.contains('?') { '&' } else { '?' };
-        let url = format!("{location}{separator}digest={digest}");
-        let request = self
-            .agent
-            .put(&url)
-            .header("Content-Type", "application/octet-stream");
-        expect(request.send(&blob.bytes)?, 201, &url)?;
-        Ok(())
+        Ok(format!("{location}{separator}digest={digest}"))
     }
 
     /// The manifest under a tag or digest.
@@ -150,6 +190,13 @@ impl Registry {
             .read_to_vec()?;
         Ok(Blob { media_type, bytes })
     }
+}
+
+/// `sha256:` and the hash of a file, and its length.
+fn digest_of(path: &Path) -> Result<(String, u64)> {
+    let mut hash = Sha256::new();
+    let size = io::copy(&mut File::open(path)?, &mut hash)?;
+    Ok((image::named(&hash.finalize()), size))
 }
 
 fn expect(mut answer: Response<Body>, status: u16, url: &str) -> Result<Response<Body>> {

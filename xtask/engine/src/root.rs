@@ -21,41 +21,48 @@ const SCRIPTS: &str = "/usr/share/debootstrap/scripts";
 /// The caller holds the suite's lock.
 pub(crate) fn ensure(cache: &Path, suite: Suite) -> Result<PathBuf> {
     let packages = suite.packages();
-    let key = Sha256::digest(format!("{suite} {packages}"));
-    let key: String = key
-        .iter()
-        .take(6)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    let root = cache.join(format!("{suite}-{key}"));
+    let root = cache.join(format!("{suite}-{}", key(suite.name(), &packages)));
     if root.is_dir() {
         return Ok(root);
     }
+    bootstrap(suite.name(), &packages, &root)?;
+    Ok(root)
+}
+
+/// What tells a system from others: by the hash of what it is made of.
+pub(crate) fn key(release: &str, packages: &str) -> String {
+    let hash = Sha256::digest(format!("{release} {packages}"));
+    let bytes = hash.iter().take(6);
+    bytes.map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Makes a system of `packages` (separated by commas) in `root`, which is there once all of it is.
+pub(crate) fn bootstrap(release: &str, packages: &str, root: &Path) -> Result<()> {
     require_debian()?;
     install_debootstrap()?;
-    let part = cache.join(format!("{suite}-{key}.part"));
+    let part = root.with_extension("part");
     if part.exists() {
         fs::remove_dir_all(&part)?;
     }
     let (mirror, proxy) = (mirror()?, proxy());
-    let script = if Path::new(SCRIPTS).join(suite.name()).exists() {
-        suite.name()
+    let script = if Path::new(SCRIPTS).join(release).exists() {
+        release
     } else {
         "sid"
     };
     let start = Instant::now();
     eprintln!(
-        "{suite}: bootstrapping {} (once; one or two minutes, about 1 GB)",
+        "{release}: bootstrapping {} (once; some minutes, about 1 GB)",
         root.display()
     );
     let mut told = start;
     let mut command = Command::new("debootstrap");
-    command.args([
-        "--variant=minbase",
-        &format!("--include={packages}"),
-        suite.name(),
-    ]);
+    command.arg("--variant=minbase");
+    if !packages.is_empty() {
+        command.arg(format!("--include={packages}"));
+    }
     command
+        .arg(release)
         .arg(&part)
         .arg(mirror)
         .arg(Path::new(SCRIPTS).join(script));
@@ -65,14 +72,19 @@ pub(crate) fn ensure(cache: &Path, suite: Suite) -> Result<PathBuf> {
     process::follow(&mut command, BOOTSTRAP_LIMIT, |line| {
         if told.elapsed() > PROGRESS {
             told = Instant::now();
-            eprintln!("{suite}: {:3} s  {line}", start.elapsed().as_secs());
+            eprintln!("{release}: {:3} s  {line}", start.elapsed().as_secs());
         }
     })?;
-    // Only now does it count as made.
-    fs::rename(&part, &root)?;
     // Hundreds of megabytes of packages that nothing installs again.
-    let _ = fs::remove_dir_all(root.join("var/cache/apt/archives"));
-    Ok(root)
+    for entry in fs::read_dir(part.join("var/cache/apt/archives"))? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|kind| kind == "deb") {
+            fs::remove_file(path)?;
+        }
+    }
+    // Only now does it count as made.
+    fs::rename(&part, root)?;
+    Ok(())
 }
 
 fn require_debian() -> Result<()> {
