@@ -16,6 +16,8 @@ use crate::{
 const WHOLE_FILE: usize = 32 << 10;
 /// How many lines around them.
 const MARGIN: usize = 8;
+/// How many lines after the first of an instruction are marked: it may be a heredoc without an end.
+const MAX_MARKED: usize = 20;
 /// How many excerpts one error shows; the message names all findings.
 const MAX_EXCERPTS: usize = 10;
 
@@ -61,10 +63,9 @@ impl Failure {
                         continue;
                     };
                     let line = |line: u32| usize::try_from(line).unwrap_or(usize::MAX);
-                    let excerpt = (
-                        finding.file.as_str(),
-                        (line(place.first_line), line(place.last_line)),
-                    );
+                    let first = line(place.first_line);
+                    let last = line(place.last_line).min(first.saturating_add(MAX_MARKED));
+                    let excerpt = (finding.file.as_str(), (first, last));
                     if !excerpts.contains(&excerpt) {
                         excerpts.push(excerpt);
                     }
@@ -215,6 +216,18 @@ mod tests {
         let data = &status.sources()[0].info.data;
         assert!(data.len() < 101_000);
         assert!(data.ends_with(b"FROM here\n"));
+    }
+
+    #[test]
+    fn of_a_long_instruction_the_first_lines_are_marked() {
+        let files = BTreeMap::from([("Dockerfile".to_owned(), "x\n".repeat(1000).into_bytes())]);
+        let mut found = finding("Dockerfile", 2);
+        found.place = Some(Place::lines(2, 1000));
+        let status = Failure::Findings(vec![found]).into_status(&texts(files));
+        let sources = status.sources();
+        let range = &sources[0].ranges[0];
+        assert_eq!(range.start.unwrap().line, 2);
+        assert_eq!(range.end.unwrap().line, 22);
     }
 
     #[test]

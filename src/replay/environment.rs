@@ -20,6 +20,8 @@ pub const BUNDLES: [&str; 6] = [
     "/etc/ssl/cert.pem",
     "/usr/local/share/certs/ca-root-nss.crt",
 ];
+/// Where Debian and Alpine have authorities that come into the list as soon as `ca-certificates` is installed, which a step may do.
+const ADDED: &str = "/usr/local/share/ca-certificates";
 /// Largest file of an image that is read.
 const MAX_FILE: u64 = 16 << 20;
 /// Largest of the lists together.
@@ -62,7 +64,8 @@ pub fn authorities(own: &Variables) -> String {
     let named = AUTHORITIES.iter().filter_map(|name| own.get(*name));
     let paths = named
         .map(PathBuf::from)
-        .chain(BUNDLES.iter().map(PathBuf::from));
+        .chain(BUNDLES.iter().map(PathBuf::from))
+        .chain(added());
     let mut seen = Vec::new();
     let mut text = String::new();
     for path in paths {
@@ -83,6 +86,17 @@ pub fn authorities(own: &Variables) -> String {
         seen.push(path);
     }
     text
+}
+
+/// The files in [`ADDED`].
+fn added() -> Vec<PathBuf> {
+    let entries = fs::read_dir(ADDED).into_iter().flatten().flatten();
+    let mut paths: Vec<PathBuf> = entries
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|kind| kind == "crt"))
+        .collect();
+    paths.sort();
+    paths
 }
 
 /// Writes the files into `folder`, which is made, and gives the variables for the step's command.

@@ -1,13 +1,14 @@
 //! Debian systems as layers of images, made once by `debootstrap` and kept.
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
 };
 
-use crate::{Result, instance, process, root};
+use crate::{Result, image, instance, process, root};
 
 /// Where Debian has authorities that its administrator adds.
 const AUTHORITIES: &str = "/usr/local/share/ca-certificates";
@@ -27,10 +28,13 @@ const TAR_LIMIT: Duration = Duration::from_secs(10 * 60);
 pub fn layer(release: &str, packages: &[&str]) -> Result<PathBuf> {
     let cache = instance::cache();
     fs::create_dir_all(&cache)?;
-    let name = format!(
-        "debian-{release}-{}",
-        root::key(release, &packages.join(" "))
-    );
+    let trusted = trusted()?;
+    // Authorities of a network come and go with the machine: with others it is another system.
+    let mut made_of = packages.join(" ");
+    for (name, bytes) in &trusted {
+        made_of.push_str(&format!(" {name} {}", image::digest(bytes)));
+    }
+    let name = format!("debian-{release}-{}", root::key(release, &made_of));
     let layer = cache.join(format!("{name}.tar"));
     let lock = fs::File::create(cache.join(format!("{name}.lock")))?;
     lock.lock()?;
@@ -43,7 +47,7 @@ pub fn layer(release: &str, packages: &[&str]) -> Result<PathBuf> {
         fs::remove_dir_all(&system)?;
     }
     root::bootstrap(release, "", &system)?;
-    trust(&system)?;
+    trust(&system, &trusted)?;
     if !packages.is_empty() {
         install(&system, packages)?;
     }
@@ -54,19 +58,29 @@ pub fn layer(release: &str, packages: &[&str]) -> Result<PathBuf> {
     Ok(layer)
 }
 
-/// What this machine trusts besides the public authorities, `system` trusts once it has any: in some networks nothing else answers.
-fn trust(system: &Path) -> Result<()> {
+/// What this machine trusts besides the public authorities, by name.
+fn trusted() -> Result<BTreeMap<String, Vec<u8>>> {
+    let mut trusted = BTreeMap::new();
     let own = Path::new(AUTHORITIES);
     if !own.is_dir() {
-        return Ok(());
+        return Ok(trusted);
     }
+    for entry in fs::read_dir(own)? {
+        let entry = entry?;
+        if entry.path().is_file() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            trusted.insert(name, fs::read(entry.path())?);
+        }
+    }
+    Ok(trusted)
+}
+
+/// Puts `trusted` where `system` takes it from once it has any authorities: in some networks nothing else answers.
+fn trust(system: &Path, trusted: &BTreeMap<String, Vec<u8>>) -> Result<()> {
     let to = system.join(AUTHORITIES.trim_start_matches('/'));
     fs::create_dir_all(&to)?;
-    for entry in fs::read_dir(own)? {
-        let path = entry?.path();
-        if let (true, Some(name)) = (path.is_file(), path.file_name()) {
-            fs::copy(&path, to.join(name))?;
-        }
+    for (name, bytes) in trusted {
+        fs::write(to.join(name), bytes)?;
     }
     Ok(())
 }
