@@ -27,7 +27,7 @@ use verified_dockerfile::{
 const PROGRAM: &str = "verified-dockerfile";
 /// What starts a command that cannot be run here: it needs an engine or a network, or runs this very test.
 const NOT_HERE: [&str; 7] = [
-    "docker buildx build ",
+    "docker buildx ",
     "verified-dockerfile record ",
     "verified-dockerfile lock",
     "verified-dockerfile init",

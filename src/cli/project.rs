@@ -346,7 +346,7 @@ impl Project {
 
     fn walk(
         &self,
-        targets: impl Fn(&Build<'_>) -> Result<Vec<Option<String>>, Finding>,
+        targets: impl Fn(&Build<'_>) -> Result<Vec<Option<String>>, Box<Finding>>,
     ) -> Result<Checked, CannotRun> {
         let refused = |finding: Finding| Checked {
             outcome: None,
@@ -360,7 +360,7 @@ impl Project {
         let build = self.build(&inputs);
         let targets = match targets(&build) {
             Ok(targets) => targets,
-            Err(finding) => return Ok(refused(finding)),
+            Err(finding) => return Ok(refused(*finding)),
         };
         let (mut all, mut findings) = (None, Vec::new());
         let runtime = runtime()?;

@@ -15,7 +15,7 @@ const MAX_TARGETS: usize = 100;
 ///
 /// # Errors
 /// There are more than a hundred.
-pub fn targets(build: &Build<'_>) -> Result<Vec<Option<String>>, Finding> {
+pub fn targets(build: &Build<'_>) -> Result<Vec<Option<String>>, Box<Finding>> {
     if let Some(target) = build.target {
         return Ok(vec![Some(target.to_owned())]);
     }
@@ -63,12 +63,12 @@ pub fn targets(build: &Build<'_>) -> Result<Vec<Option<String>>, Finding> {
                 continue;
             }
             if targets.len() >= MAX_TARGETS {
-                return Err(whole_file(
+                return Err(Box::new(whole_file(
                     build,
                     "the Dockerfile",
                     format!("it has more than {MAX_TARGETS} stages that no other one needs"),
                     "name those that you build: --target",
-                ));
+                )));
             }
             targets.push(target);
         }

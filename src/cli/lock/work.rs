@@ -122,7 +122,7 @@ pub(super) async fn lock(
     let targets = if args.targets.is_empty() {
         match pipeline::targets(&project.build(&inputs)) {
             Ok(targets) => targets,
-            Err(finding) => return Ok(Locked::refused(finding)),
+            Err(finding) => return Ok(Locked::refused(*finding)),
         }
     } else {
         let own = args.build.target.iter().chain(&args.targets);

@@ -83,18 +83,18 @@ impl Lane {
 
 /// A running hash: the usual ones as everywhere here, the others by the OpenPGP library.
 enum Running {
-    Usual(Hasher),
+    Usual(Box<Hasher>),
     Other(Box<dyn DynDigest + Send>),
 }
 
 impl Running {
     fn new(hash: HashAlgorithm) -> pgp::errors::Result<Self> {
-        Ok(Self::Usual(Hasher::new(match hash {
+        Ok(Self::Usual(Box::new(Hasher::new(match hash {
             HashAlgorithm::Sha256 => Algorithm::Sha256,
             HashAlgorithm::Sha384 => Algorithm::Sha384,
             HashAlgorithm::Sha512 => Algorithm::Sha512,
             other => return Ok(Self::Other(other.new_hasher()?)),
-        })))
+        }))))
     }
 
     fn update(&mut self, bytes: &[u8]) {
