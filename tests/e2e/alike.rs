@@ -159,7 +159,7 @@ fn ssh(case: &Case) -> Result<()> {
     let dockerfile = format!(
         "FROM {base}\nRUN --mount=type=ssh test -S \"$SSH_AUTH_SOCK\" && echo socket-$((6*7))\n"
     );
-    for outcome in both(case, &dockerfile, &["--ssh=default=agent"])? {
+    for outcome in both(case, &dockerfile, &["--no-cache", "--ssh=default=agent"])? {
         let output = outcome.built()?.output;
         assert!(output.contains("socket-42"), "{output}");
     }
