@@ -147,7 +147,7 @@ fn signed_files_are_locked_with_their_proofs() {
     assert_eq!(output.status.code(), Some(1));
     for part in [
         "app.tar.gz",
-        "none of the keys",
+        "not by `tool`",
         "which was signed by `list` then",
     ] {
         assert!(told(&output).contains(part), "{part}: {}", told(&output));

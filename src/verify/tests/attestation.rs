@@ -184,9 +184,11 @@ fn key(policy: &str, secret: &SigningKey) -> sigstore::Key {
     key
 }
 
+type Change = fn(&mut World);
+
 #[test]
 fn signed_attestations_prove_their_images() {
-    let good: [(&str, fn(&mut World)); 6] = [
+    let good: [(&str, Change); 6] = [
         ("an index", |_| {}),
         ("one image", |world| world.alone = true),
         ("the source", |world| {
@@ -207,7 +209,6 @@ fn signed_attestations_prove_their_images() {
 
 #[test]
 fn what_differs_in_one_thing_is_refused_with_its_reason() {
-    type Change = fn(&mut World);
     let hostile: &[(&str, Change, &str)] = &[
         (
             "no signature of one",
