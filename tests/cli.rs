@@ -295,6 +295,31 @@ fn json_is_an_array_of_findings() {
 }
 
 #[test]
+fn secrets_of_urls_are_in_no_format() {
+    let folder = Folder::new("secrets");
+    folder.write(
+        "Dockerfile",
+        "FROM scratch\nARG KEY=hunter2secret\nADD https://someone:hunter2secret@files.example.com/a /a\n\
+         ADD https://files.example.com/b?token=${KEY} /b\n",
+    );
+    for words in [
+        &["check"][..],
+        &["check", "--format", "json"],
+        &["check", "--format", "sarif"],
+        &["check", "--format", "github"],
+        &["check", "--format", "list"],
+        &["explain"],
+        &["explain", "--format", "json"],
+        &["lock", "--record=never"],
+    ] {
+        let done = folder.run(words);
+        let all = format!("{}{}", done.out, done.err);
+        assert!(all.contains("files.example.com"), "{words:?}: {all}");
+        assert!(!all.contains("hunter2secret"), "{words:?}: {all}");
+    }
+}
+
+#[test]
 fn folders_mean_every_dockerfile_below() {
     let folder = Folder::new("folders");
     for name in [

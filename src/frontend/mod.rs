@@ -284,7 +284,10 @@ async fn build(
         0 => return Err(nothing()),
         _ => nested::merge(results)?,
     };
-    if let Some(inline_only) = options.provenance().map_err(option_failure)? {
+    // Recordings, a store and a text are no image.
+    if wanted == Wanted::Image
+        && let Some(inline_only) = options.provenance().map_err(option_failure)?
+    {
         let dockerfile = (
             sources.filename.clone(),
             Digest::sha256(&sources.dockerfile),

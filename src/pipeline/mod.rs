@@ -188,6 +188,7 @@ pub async fn run<R: Resolve>(build: &Build<'_>, resolver: &R) -> Result<Outcome,
             force_no_network: runs.force_no_network,
         });
     }
+    let mut findings: Vec<Finding> = findings.into_iter().map(Finding::without_secrets).collect();
     findings.sort_by_key(|finding| finding.place.as_ref().map(|place| place.first_line));
     let mut seen = BTreeSet::new();
     findings.retain(|finding| seen.insert(finding.clone()));

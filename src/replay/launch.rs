@@ -8,7 +8,7 @@ use std::{
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::Command,
-    sync::Arc,
+    sync::{Arc, atomic::AtomicUsize},
 };
 
 use rustix::process::{Pid, WaitOptions, WaitStatus};
@@ -156,6 +156,7 @@ async fn within(
         answer,
         authority,
         refusals,
+        open: AtomicUsize::new(0),
     });
     tokio::spawn(serve::listen(listener, Kind::Proxy, Arc::clone(&shared)));
     for port in ports {
@@ -170,6 +171,7 @@ async fn within(
     }
     let before = routes::missing();
     let status = child(command, &variables).await;
+    shared.settle().await;
     let around = routes::missing().saturating_sub(before);
     if around > 0 && matches!(mode, Mode::Replay(_)) {
         shared.refusals.tell(

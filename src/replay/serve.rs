@@ -7,7 +7,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::{Context, Poll},
     time::Duration,
@@ -52,6 +52,9 @@ const WAITING: i32 = 4096;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long the head of a request may take, and how long a connection stays that nothing is asked on.
 const IDLE: Duration = Duration::from_secs(300);
+/// How often it is looked whether connections have ended, and how many times at most when the command has.
+const SETTLE: Duration = Duration::from_millis(5);
+const SETTLE_ROUNDS: usize = 200;
 /// How much is read at once of what a tunnel's client says first.
 const FIRST: usize = 4 << 10;
 /// What is wrong with a client that does not take our certificate.
@@ -88,6 +91,38 @@ pub struct Shared {
     pub authority: Arc<Authority>,
     /// Where is told what is refused.
     pub refusals: Arc<Refusals>,
+    /// How many connections are not at their end.
+    pub open: AtomicUsize,
+}
+
+impl Shared {
+    /// Waits until what the command's processes sent is looked at, also if they did not wait for an answer: their connections end
+    /// with them. Those of processes that live on are not waited for much longer.
+    pub async fn settle(&self) {
+        for _ in 0..SETTLE_ROUNDS {
+            // Meanwhile what waits is accepted, and names are answered.
+            tokio::time::sleep(SETTLE).await;
+            if self.open.load(Ordering::Relaxed) == 0 {
+                return;
+            }
+        }
+    }
+}
+
+/// A connection, from its start to its end.
+struct Open(Arc<Shared>);
+
+impl Open {
+    fn new(shared: &Arc<Shared>) -> Self {
+        shared.open.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(shared))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// Serves until the process ends.
@@ -104,7 +139,7 @@ pub async fn listen(listener: TcpListener, kind: Kind, shared: Arc<Shared>) {
             tokio::time::sleep(Duration::from_millis(10)).await;
             continue;
         };
-        let shared = Arc::clone(&shared);
+        let (shared, open) = (Arc::clone(&shared), Open::new(&shared));
         tokio::spawn(async move {
             // It only delays small answers.
             let _ = stream.set_nodelay(true);
@@ -114,7 +149,7 @@ pub async fn listen(listener: TcpListener, kind: Kind, shared: Arc<Shared>) {
                 }
                 Kind::Direct => direct(stream.into(), shared).await,
             }
-            drop(permit);
+            drop((permit, open));
         });
     }
 }
@@ -308,6 +343,7 @@ fn connect(request: Request<Incoming>, shared: Arc<Shared>) -> Response<Body> {
             .refusals
             .refuse(&format!("CONNECT {authority}"), "there is no such host");
     };
+    let open = Open::new(&shared);
     tokio::spawn(async move {
         let Ok(upgraded) = hyper::upgrade::on(request).await else {
             return;
@@ -323,6 +359,7 @@ fn connect(request: Request<Incoming>, shared: Arc<Shared>) -> Response<Body> {
                 tunnel(TokioIo::new(upgraded).into(), &authority, &url, shared).await;
             }
         }
+        drop(open);
     });
     Response::new(empty())
 }

@@ -10,7 +10,7 @@ use crate::{
     fetch::{Fetch, Origin, Source},
     pipeline::{Judged, Outcome, PlatformOutcome},
     policy::{Pin, Verdict},
-    shell::{Budget, Reading},
+    shell::{Budget, Reading, redacted},
 };
 
 /// The fetches as a JSON object: `file`, `fetches`, `steps` and `findings`.
@@ -50,8 +50,8 @@ pub(super) fn row<G: Serialize>(
         "line": fetch.place.lines.0,
         "platform": built.platform.to_string(),
         "instruction": instruction(fetch.origin),
-        "reference": fetch.expanded,
-        "source": what(&fetch.source),
+        "reference": redacted(&fetch.expanded).0,
+        "source": redacted(&what(&fetch.source)).0,
         "loaded": fetch.loaded,
         "pin": judged.pin.as_ref().map(|(pin, _)| pinned(pin)),
         "pinned_by": judged.pin.as_ref().map(|(_, by)| by),
@@ -125,7 +125,7 @@ pub fn text(file: &str, outcome: &Outcome) -> String {
                 "{file}:{}: {} {}\n",
                 fetch.place.lines.0,
                 instruction(fetch.origin),
-                fetch.expanded
+                redacted(&fetch.expanded).0
             );
             if let Some((pin, by)) = &judged.pin {
                 let by = match by {
@@ -232,7 +232,7 @@ fn verdict(judged: &Judged) -> &'static str {
 }
 
 fn grounds(judged: &Judged) -> Vec<String> {
-    match (&judged.problem, &judged.verdict) {
+    let grounds: Vec<String> = match (&judged.problem, &judged.verdict) {
         (Some((_, cause, _)), _) => vec![cause.clone()],
         (None, Some(Verdict::Refused(refusals))) => {
             refusals.iter().map(ToString::to_string).collect()
@@ -241,5 +241,6 @@ fn grounds(judged: &Judged) -> Vec<String> {
             passed.iter().map(ToString::to_string).collect()
         }
         (None, None) => Vec::new(),
-    }
+    };
+    grounds.iter().map(|ground| redacted(ground).0).collect()
 }

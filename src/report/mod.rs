@@ -3,6 +3,8 @@
 
 use std::ops::Range;
 
+use crate::shell::redacted;
+
 mod codes;
 pub mod explain;
 pub mod github;
@@ -108,6 +110,18 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// The same without the secrets that its texts quote: passwords and tokens in URLs.
+    #[must_use]
+    pub fn without_secrets(self) -> Self {
+        let clean = |text: String| redacted(&text).0;
+        Self {
+            subject: clean(self.subject),
+            cause: clean(self.cause),
+            next: clean(self.next),
+            ..self
+        }
+    }
+
     /// One line: `file:line: subject: cause`.
     #[must_use]
     pub fn headline(&self) -> String {

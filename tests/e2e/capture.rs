@@ -109,6 +109,7 @@ fn inline(case: &Case) -> Result<()> {
 fn keys(case: &Case) -> Result<()> {
     let base = case.base("base")?;
     let make = |name: &str| -> Result<(String, Vec<u8>)> {
+        // Not in the case's folder: an agent's socket has a short path.
         let script = "export GNUPGHOME=$(mktemp -d)
             gpg -q --batch --passphrase '' --quick-generate-key $0@example.com ed25519 sign never 2>/dev/null
             gpg --with-colons --list-keys | sed -n 's/^fpr:*\\([0-9A-F]*\\):/\\1/p' | head -n 1; gpg --armor --export; gpgconf --kill all; rm -rf $GNUPGHOME";
