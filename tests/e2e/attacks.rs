@@ -219,7 +219,7 @@ fn odd_store(case: &Case) -> Result<()> {
 fn tampering(case: &Case) -> Result<()> {
     let outcome = replaced(case, |url| {
         format!(
-            "set -e\nplace=/dev/verified-dockerfile\n{NOT}no dd if=/proc/1/mem of=/dev/null bs=1 count=1\nno ls /proc/1/fd/\nno cp /step.sh /etc/resolv.conf\nno umount /etc/resolv.conf\nno cp /step.sh $place/replay\nno cp /step.sh $place/recording.json\n\
+            "set -e\nplace=/dev/verified-dockerfile\n{NOT}no dd if=/proc/1/mem of=/dev/null bs=1 count=1\nno readlink /proc/1/fd/0\nno cp /step.sh /etc/resolv.conf\nno umount /etc/resolv.conf\nno cp /step.sh $place/replay\nno cp /step.sh $place/recording.json\n\
              no rm $place/recording.json\nno mv $place /dev/other\nno touch $place/sha256/x\nno mount -o remount,rw $place\nno umount $place\n\
              no cat /proc/1/environ\nno cat /proc/1/maps\nkill -9 1; kill -15 1; kill -19 1\nrm -rf /dev/shm/verified-dockerfile\nwget -O /file {url}\n"
         )
