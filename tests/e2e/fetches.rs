@@ -105,26 +105,27 @@ fn add_url(case: &Case) -> Result<()> {
 }
 
 fn add_changed(case: &Case) -> Result<()> {
-    // Bytes of its own: what another build has fetched by the same digest is in the cache, rightly.
+    // Bytes of its own: what another build, also of an earlier run, has fetched by the same digest is in the cache, rightly.
     let image = case.base("base")?;
-    let url = case.bench.web.put("/add_changed", b"what was there");
+    let was = format!("what was there of {}", image.digest);
+    let url = case.bench.web.put("/add_changed", was.as_bytes());
     let dockerfile = format!("FROM {}\nADD {url} /file\n{EXECUTE}\n", image.tagged());
     case.policy(&[accept("image", &image.repository), accept("http", &url)])?;
     let lock = format!(
         "version = 1\n[[http]]\nurl = \"{url}\"\ndigest = \"{}\"\n",
-        digest(b"what was there")
+        digest(was.as_bytes())
     );
     case.file("Dockerfile.lock", lock)?;
     case.bench.web.put("/add_changed", b"what changed");
     case.build(&dockerfile)?
         .run()?
-        .refused("ADD", &[&digest(b"what was there")])?;
-    case.bench.web.put("/add_changed", b"what was there");
+        .refused("ADD", &[&digest(was.as_bytes())])?;
+    case.bench.web.put("/add_changed", was.as_bytes());
     case.build(&dockerfile)?
         .with(&["--output", "type=local,dest=out"])
         .run()?
         .executed()?;
-    assert_eq!(case.read("out/file")?, "what was there");
+    assert_eq!(case.read("out/file")?, was);
     Ok(())
 }
 
