@@ -136,11 +136,14 @@ fn layout(case: &Case) -> Result<()> {
         path.display(),
         store.digest
     );
-    built(
-        case,
-        case.build(&dockerfile)?,
-        &["--build-context", &context],
-    )
+    let words = ["--build-context", context.as_str()];
+    // Where images are in a graph driver, so that they have no attestations, the daemon reads no layouts: docs/replay.md.
+    if !case.bench.engine.has_attestations()? {
+        let outcome = case.build(&dockerfile)?.with(&words).run()?;
+        outcome.failed(&["unknown scheme oci-layout"])?;
+        return Ok(());
+    }
+    built(case, case.build(&dockerfile)?, &words)
 }
 
 fn rewritten(case: &Case) -> Result<()> {
