@@ -296,6 +296,18 @@ pub enum Step {
         /// Hosts of the build, as NAME=ADDRESS.
         hosts: Vec<String>,
     },
+    /// Read the commits that a recorded step was given of a repository.
+    ClonedCommits {
+        /// Read those that were offered as a tag, too.
+        #[arg(long)]
+        tags: bool,
+        /// The folder with the recording and its bodies.
+        folder: PathBuf,
+        /// The repository's URL.
+        remote: String,
+        /// The file to write.
+        out: PathBuf,
+    },
     /// Read the objects of a commit and of a tag that names it.
     GitObjects {
         /// The folder with `.git`.

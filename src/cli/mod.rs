@@ -130,6 +130,12 @@ pub fn main() -> ExitCode {
                 out,
             } => replay::store::import(recording, store, out),
             Step::ReplayFolder { folder, hosts } => replay::store::folder(folder, hosts),
+            Step::ClonedCommits {
+                tags,
+                folder,
+                remote,
+                out,
+            } => replay::cloned::run(folder, remote, *tags, out),
             Step::GitObjects {
                 folder,
                 commit,

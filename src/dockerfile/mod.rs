@@ -102,7 +102,15 @@ impl Keyword {
     /// The instruction that `text` names, in any case (`strings.ToLower`, which also knows the Kelvin sign).
     fn of(text: &[u8]) -> Self {
         match Self::upper(text) {
-            Self::Unknown if text.is_ascii() => Self::upper(&text.to_ascii_uppercase()),
+            Self::Unknown if text.is_ascii() => {
+                let mut name = [0; 16];
+                let Some(name) = name.get_mut(..text.len()) else {
+                    return Self::Unknown;
+                };
+                name.copy_from_slice(text);
+                name.make_ascii_uppercase();
+                Self::upper(name)
+            }
             Self::Unknown => {
                 let lowered = text::lower(&text::lossy(text));
                 Self::upper(&lowered.into_bytes().to_ascii_uppercase())

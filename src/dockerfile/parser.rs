@@ -161,7 +161,7 @@ pub(super) fn parse(source: &[u8]) -> Result<Dockerfile<'_>, ParseError> {
             words: Words::of_file(source.len()),
             ..Arena::default()
         },
-        nodes: Vec::with_capacity(source.len() / 32 + 2),
+        nodes: Vec::with_capacity(source.len() / 32 + 4),
         too_long: None,
     };
     parser.file().map_err(|error| *error)?;

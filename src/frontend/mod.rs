@@ -12,6 +12,7 @@
 //! Nothing of the build runs before it is returned, and nothing is returned that the gate did not let through.
 
 mod attest;
+mod cloned;
 mod downloads;
 mod failure;
 mod gate;

@@ -30,6 +30,7 @@ use crate::{
     policy::{Body, Subject},
     reference::{self, ImageReference},
     replay::{
+        cloned,
         launch::{BODIES, PLACE, RECORD, RECORDING, RECORDS},
         record::{Exchange, Recording, shown},
         step,
@@ -44,6 +45,10 @@ use crate::{
 
 /// The named context that has the bodies.
 pub const STORE: &str = "verified-store";
+/// What to do without a store.
+pub(super) const GIVE_STORE: &str = "give the folder that `verified-dockerfile record` filled: --build-context verified-store=FOLDER";
+/// What to do if bodies are not as recorded.
+pub(super) const LOOK_ABOVE: &str = "look for the reason in the step's output above; give the store that `verified-dockerfile record` filled, or record the step again";
 /// How many URLs of a step are named in one finding.
 const MAX_NAMED: usize = 5;
 
@@ -61,7 +66,7 @@ pub(super) enum Store {
 
 /// What is needed to serve or record steps.
 pub struct Steps<'a> {
-    client: &'a Client,
+    pub(super) client: &'a Client,
     pub(super) build: &'a Build<'a>,
     pub(super) resolver: &'a BuildKit<'a>,
     options: &'a Options,
@@ -203,8 +208,7 @@ impl<'a> Steps<'a> {
             cause,
             next,
         };
-        let bodies = self.bodies(step, recording, store, expected).await?;
-        let refused = self.judge(recording, &bodies).await;
+        let refused = self.judge(step, recording, store, expected).await?;
         let allowed = refused.is_empty();
         for (kind, cause, next) in refused {
             findings.push(finding(kind, cause, next));
@@ -213,11 +217,7 @@ impl<'a> Steps<'a> {
         let folder = match made {
             Ok(folder) => folder,
             Err(cause) => {
-                findings.push(finding(
-                    Kind::Unpinned,
-                    cause,
-                    format!("give the folder that `verified-dockerfile record` filled: --build-context {STORE}=FOLDER"),
-                ));
+                findings.push(finding(Kind::Unpinned, cause, GIVE_STORE.to_owned()));
                 return Ok(launcher(Vec::new()));
             }
         };
@@ -233,7 +233,7 @@ impl<'a> Steps<'a> {
                 Err(Failure::Gateway(error)) => findings.push(finding(
                     Kind::Unverified,
                     format!("what it was given cannot be had as recorded: {error}"),
-                    "look for the reason in the step's output above; give the store that `verified-dockerfile record` filled, or record the step again".to_owned(),
+                    LOOK_ABOVE.to_owned(),
                 )),
                 Err(other) => return Err(other),
             }
@@ -242,8 +242,22 @@ impl<'a> Steps<'a> {
         Ok(launcher(beside(step, &output, "")))
     }
 
+    /// What the policy refuses of what a step is given, with the same reason together: kind, cause, next step.
+    pub(super) async fn judge(
+        &self,
+        step: &Step,
+        recording: &Recording,
+        store: &Store,
+        expected: &Expected,
+    ) -> Result<Vec<(Kind, String, String)>, Failure> {
+        let bodies = self.bodies(step, recording, store, expected).await?;
+        let mut refused = self.judge_bodies(recording, &bodies).await;
+        refused.extend(self.judge_clones(recording, store, expected).await?);
+        Ok(refused)
+    }
+
     /// What is known of the bodies that a step is given, where the policy's rules make something of it.
-    pub(super) async fn bodies(
+    async fn bodies(
         &self,
         step: &Step,
         recording: &Recording,
@@ -290,8 +304,8 @@ impl<'a> Steps<'a> {
         Ok(known)
     }
 
-    /// What the policy says of each body that a step is given: those that it refuses, with the same reason together.
-    pub(super) async fn judge(
+    /// What the policy's `http` rules say of each body that a step is given: those that they refuse.
+    async fn judge_bodies(
         &self,
         recording: &Recording,
         known: &BTreeMap<Digest, Body>,
@@ -299,7 +313,7 @@ impl<'a> Steps<'a> {
         let bodies: BTreeSet<(&str, &Digest)> = recording
             .exchanges
             .iter()
-            .filter(|exchange| exchange.has_body())
+            .filter(|exchange| exchange.has_body() && cloned::remote(exchange).is_none())
             .map(|exchange| (exchange.url.as_str(), &exchange.digest))
             .collect();
         let asked = bodies.into_iter().map(|(url, digest)| async move {
@@ -328,7 +342,7 @@ impl<'a> Steps<'a> {
     }
 
     /// The graph of the folder that a replayed step gets. A sentence if bodies of it cannot be had.
-    fn folder(
+    pub(super) fn folder(
         &self,
         recording: &Recording,
         store: &Store,
@@ -461,7 +475,11 @@ impl<'a> Steps<'a> {
     }
 
     /// Our own image in `graph`, and among what may be used.
-    fn own(&self, graph: &mut Graph, expected: &mut Expected) -> Result<Output, Failure> {
+    pub(super) fn own(
+        &self,
+        graph: &mut Graph,
+        expected: &mut Expected,
+    ) -> Result<Output, Failure> {
         let sources = self
             .own
             .nodes

@@ -117,8 +117,8 @@ impl Steps<'_> {
                     continue;
                 };
                 let place = self.place(&definition, &step.id, built);
-                let bodies = self.bodies(&step, recording, &from, &expected).await?;
-                for (kind, cause, next) in self.judge(recording, &bodies).await {
+                let refused = self.judge(&step, recording, &from, &expected).await?;
+                for (kind, cause, next) in refused {
                     findings.push(Finding {
                         subject: format!("RUN {}", recording.command),
                         ..self.finding(place.clone(), kind, cause, next)

@@ -284,6 +284,16 @@ impl Policy {
         rules.any(|rule| matches!(rule.then, Demand::Keys(_)))
     }
 
+    /// Whether it makes a difference which tags of the repository `subject` are signed.
+    #[must_use]
+    pub fn wants_tags(&self, subject: &Subject) -> bool {
+        let mut rules = self.layers.iter().filter_map(|layer| subject.rule(layer));
+        rules.any(|rule| match &rule.then {
+            Demand::Signed(demand) => demand.at == ProofAt::Repository(Signed::Tag),
+            _ => false,
+        })
+    }
+
     /// The verdict on a fetch of `subject` that is fixed to `pin`.
     pub fn judge(
         &self,

@@ -19,12 +19,14 @@
 pub mod answer;
 pub mod bodies;
 pub mod certificate;
+pub mod cloned;
 pub mod collect;
 pub mod environment;
 pub mod keep;
 pub mod launch;
 pub mod lock;
 pub mod names;
+mod pack;
 pub mod record;
 pub mod refusals;
 pub mod replayed;

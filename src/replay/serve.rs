@@ -53,8 +53,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How long the head of a request may take, and how long a connection stays that nothing is asked on.
 const IDLE: Duration = Duration::from_secs(300);
 /// How often it is looked whether connections have ended, and how many times at most when the command has.
-const SETTLE: Duration = Duration::from_millis(5);
-const SETTLE_ROUNDS: usize = 200;
+const SETTLE: Duration = Duration::from_millis(1);
+const SETTLE_ROUNDS: usize = 1000;
 /// How much is read at once of what a tunnel's client says first.
 const FIRST: usize = 4 << 10;
 /// What is wrong with a client that does not take our certificate.

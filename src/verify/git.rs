@@ -184,13 +184,16 @@ fn same(what: &'static str, found: &str, wanted: &str) -> Result<(), Failure> {
 
 /// The repository's hash function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Format {
+pub(crate) enum Format {
+    /// With detection of collisions.
     Sha1,
+    /// `extensions.objectFormat = sha256`
     Sha256,
 }
 
 impl Format {
-    fn of(id: &str) -> Result<Self, Failure> {
+    /// The format of an id: 40 or 64 lower-case hexadecimal digits.
+    pub(crate) fn of(id: &str) -> Result<Self, Failure> {
         let digits = id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
         match id.len() {
             40 if digits => Ok(Self::Sha1),
@@ -202,8 +205,16 @@ impl Format {
         }
     }
 
+    /// How many bytes an id has.
+    pub(crate) fn bytes(self) -> u64 {
+        match self {
+            Self::Sha1 => 20,
+            Self::Sha256 => 32,
+        }
+    }
+
     /// The id of the object with these bytes.
-    fn id(self, kind: &'static str, bytes: &[u8]) -> Result<String, Failure> {
+    pub(crate) fn id(self, kind: &'static str, bytes: &[u8]) -> Result<String, Failure> {
         if bytes.len() > MAX_OBJECT {
             return Err(form(kind, format!("it has more than {MAX_OBJECT} bytes")));
         }

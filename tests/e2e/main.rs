@@ -9,6 +9,7 @@ mod attacks;
 mod bad_input;
 mod bench;
 mod capture;
+mod clones;
 mod contexts;
 mod drop_in;
 mod equal;
@@ -54,6 +55,7 @@ const GROUPS: &[(&str, &[Test])] = &[
     ("lock", lock::TESTS),
     ("replay", attacks::TESTS),
     ("replay", capture::TESTS),
+    ("replay", clones::TESTS),
     ("stores", stores::TESTS),
     ("packages", packages::TESTS),
     ("contexts", contexts::TESTS),

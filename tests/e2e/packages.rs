@@ -59,11 +59,12 @@ fn debian(case: &Case, name: &str, packages: &[&str]) -> Result<Pushed> {
     case.push_file(name, &layer, &config)
 }
 
-fn rules(base: &Pushed) -> [String; 3] {
+fn rules(base: &Pushed) -> [String; 4] {
     [
         accept("image", &base.repository),
         accept("http", "http://**"),
         accept("http", "https://**"),
+        accept("git", "http://**"),
     ]
 }
 

@@ -142,7 +142,7 @@ fn identity(more: &str) -> String {
     )
 }
 
-fn testdata(folder: &str, name: &str) -> Result<Vec<u8>> {
+pub fn testdata(folder: &str, name: &str) -> Result<Vec<u8>> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("testdata/proofs")
         .join(folder)
@@ -157,7 +157,7 @@ fn changed(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
-fn policy(case: &Case, key: &str, rules: &str) -> Result<()> {
+pub fn policy(case: &Case, key: &str, rules: &str) -> Result<()> {
     let text = format!("version = 1\n[keys.publisher]\n{key}\n{rules}");
     case.file("verified.toml", text)
 }
@@ -302,7 +302,7 @@ fn attested_otherwise(case: &Case) -> Result<()> {
 }
 
 /// A bare repository of the objects in `testdata/proofs`, with these refs.
-fn repository(case: &Case, refs: &[(&str, &str, [&str; 2])]) -> Result<String> {
+pub fn repository(case: &Case, refs: &[(&str, &str, [&str; 2])]) -> Result<String> {
     let repository = case
         .bench
         .git_folder()

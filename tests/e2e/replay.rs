@@ -297,7 +297,7 @@ fn git(case: &Case) -> Result<()> {
         return Ok(());
     };
     let repository = case.git(&[("file", b"first")])?;
-    case.policy(&[accept("image", &programs), any_url()])?;
+    case.policy(&[accept("image", &programs), accept("git", &repository.url)])?;
     let dockerfile = format!(
         "FROM {programs}:latest\nRUN git clone {} /clone && rm -rf /clone/.git\n",
         repository.url
@@ -312,7 +312,7 @@ fn git(case: &Case) -> Result<()> {
 }
 
 /// An image with git and what it needs, from the engine's own root.
-fn git_image(case: &Case) -> Result<Option<String>> {
+pub fn git_image(case: &Case) -> Result<Option<String>> {
     let script = "tar c -h $(for program in /usr/bin/git /usr/lib/git-core/git-remote-http; do echo $program; \
                   ldd $program | grep -o '/[^ ]*'; done | sort -u) 2>/dev/null | base64 -w0";
     let mut command = case.bench.engine.command("git");

@@ -1,7 +1,8 @@
 //! The web server of the benchmarks of RUN steps: small files and a large one, plain and over TLS.
 
 use std::{
-    io::{BufRead, BufReader, Read, Write},
+    fs::File,
+    io::{self, BufRead, BufReader, Read, Seek as _, SeekFrom, Write},
     net::{IpAddr, Ipv4Addr, TcpListener, UdpSocket},
     sync::Arc,
     thread,
@@ -14,7 +15,7 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned, crypto::ring, pki_type
 pub const SMALL: usize = 1_000;
 const SMALL_SIZE: usize = 8 << 10;
 const LARGE_SIZE: u64 = 1 << 30;
-/// How much is written at once.
+/// How much of the large file is written at once.
 const PART: usize = 256 << 10;
 
 /// A server, as long as the process runs.
@@ -46,6 +47,7 @@ impl Web {
                 PrivateKeyDer::try_from(key.signing_key.serialize_der())?,
             )?;
         let config = Arc::new(config);
+        let large = Arc::new(large()?);
         let plain = TcpListener::bind((address, 0))?;
         let secret = TcpListener::bind((address, 0))?;
         let web = Self {
@@ -54,16 +56,18 @@ impl Web {
             authority: key.cert.pem(),
         };
         for (listener, config) in [(plain, None), (secret, Some(config))] {
+            let large = Arc::clone(&large);
             thread::spawn(move || {
                 for stream in listener.incoming().flatten() {
-                    let config = config.clone();
+                    let (config, large) = (config.clone(), Arc::clone(&large));
                     // A client that has enough is no failure.
                     thread::spawn(move || {
                         stream.set_nodelay(true)?;
                         match config {
-                            None => answer(stream),
+                            None => answer(stream, &large),
                             Some(config) => {
-                                answer(StreamOwned::new(ServerConnection::new(config)?, stream))
+                                let secret = ServerConnection::new(config)?;
+                                answer(StreamOwned::new(secret, stream), &large)
                             }
                         }
                     });
@@ -107,10 +111,25 @@ impl What {
     }
 }
 
-/// Answers one request after the other.
-fn answer<S: Read + Write>(stream: S) -> Result<()> {
-    let mut reader = BufReader::new(stream);
+/// The large file, without a name: served from the page cache, as a web server serves what was just uploaded.
+fn large() -> Result<File> {
+    let path = crate::workspace().join(format!("target/bench-large-{}", std::process::id()));
+    let mut file = File::options()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .open(&path)?;
+    std::fs::remove_file(&path)?;
     let part = vec![b'x'; PART];
+    for _ in 0..LARGE_SIZE / PART as u64 {
+        file.write_all(&part)?;
+    }
+    Ok(file)
+}
+
+/// Answers one request after the other.
+fn answer<S: Read + Write>(stream: S, file: &File) -> Result<()> {
+    let mut reader = BufReader::new(stream);
     loop {
         let mut line = String::new();
         if reader.read_line(&mut line)? == 0 {
@@ -127,12 +146,10 @@ fn answer<S: Read + Write>(stream: S) -> Result<()> {
         let stream = reader.get_mut();
         if large {
             stream.write_all(head.as_bytes())?;
-            let mut left = length;
-            while left > 0 {
-                let size = part.len().min(usize::try_from(left)?);
-                stream.write_all(&part[..size])?;
-                left -= size as u64;
-            }
+            // One client at a time has it. The kernel moves it where nothing is encrypted.
+            let mut file = file.try_clone()?;
+            file.seek(SeekFrom::Start(0))?;
+            io::copy(&mut file, stream)?;
         } else {
             // Different for each, so that each is a body of its own.
             let mut body = number.into_bytes();
