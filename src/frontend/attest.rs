@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     fetch::Platform,
-    gateway::{Attestation, AttestationKind, BuildResult, Client, SolveRequest},
+    gateway::{Attestation, AttestationKind, BuildResult, Client, Ref, SolveRequest},
     llb::build::{Graph, NewFile},
     pipeline::Outcome,
     report::statement::{self, PREDICATE_TYPE, Read},
@@ -48,33 +48,50 @@ struct Spec {
     variant: String,
 }
 
-/// Adds to `result` what was verified for each of its platforms. With `inline_only` it is left out where BuildKit leaves its
-/// own provenance out.
-pub async fn attach(
+/// What was verified for one platform, in a file.
+pub struct Statement {
+    platform: Platform,
+    file: Ref,
+}
+
+/// Makes what was verified for each platform of `outcome` into a file.
+pub async fn statements(
     client: &Client,
-    result: &mut BuildResult,
     (dockerfile, settings): (&Read, &[Read]),
     outcome: &Outcome,
-    inline_only: bool,
-) -> Result<(), Failure> {
-    for (id, platform) in platforms(result)? {
-        let built = match outcome.platforms.as_slice() {
-            [only] => Some(only),
-            several => several.iter().find(|built| built.platform == platform),
-        };
-        let built = built.ok_or_else(|| broken(format!("its platform {id} was not asked for")))?;
+) -> Result<Vec<Statement>, Failure> {
+    let mut made = Vec::new();
+    for built in &outcome.platforms {
         let predicate = statement::predicate(dockerfile, settings, built);
         let bytes =
             serde_json::to_vec_pretty(&predicate).map_err(|error| broken(error.to_string()))?;
         let mut graph = Graph::default();
-        let made = graph
-            .files(
-                &[NewFile::new(FILE, bytes)],
-                &format!("[verified] statement for {id}"),
-            )
+        let name = format!("[verified] statement for {}", built.platform);
+        let file = graph
+            .files(&[NewFile::new(FILE, bytes)], &name)
             .map_err(|error| broken(error.to_string()))?;
-        let request = SolveRequest::definition(graph.finish(&made).encode());
-        let reference = single(client.solve(request, TRANSFER).await?.refs)?;
+        let request = SolveRequest::definition(graph.finish(&file).encode());
+        made.push(Statement {
+            platform: built.platform.clone(),
+            file: single(client.solve(request, TRANSFER).await?.refs)?,
+        });
+    }
+    Ok(made)
+}
+
+/// Adds the `statements` to `result`, each for its platform. With `inline_only` they are left out where BuildKit leaves its
+/// own provenance out.
+pub fn attach(
+    result: &mut BuildResult,
+    statements: &[Statement],
+    inline_only: bool,
+) -> Result<(), Failure> {
+    for (id, platform) in platforms(result)? {
+        let made = match statements {
+            [only] => Some(only),
+            several => several.iter().find(|made| made.platform == platform),
+        };
+        let made = made.ok_or_else(|| broken(format!("its platform {id} was not asked for")))?;
         let metadata = BTreeMap::from([(
             "inline-only".to_owned(),
             inline_only.to_string().into_bytes(),
@@ -86,7 +103,7 @@ pub async fn attach(
             .push(Attestation {
                 kind: AttestationKind::InToto.into(),
                 metadata,
-                r#ref: Some(reference),
+                r#ref: Some(made.file.clone()),
                 path: FILE.to_owned(),
                 in_toto_predicate_type: PREDICATE_TYPE.to_owned(),
                 // None: the image itself.

@@ -25,6 +25,7 @@ mod stock_text;
 
 use std::{collections::BTreeMap, ffi::OsString, io::Write as _, path::Path, time::Duration};
 
+use futures_util::future;
 use jiff::Timestamp;
 
 pub use failure::{Failure, Files};
@@ -225,76 +226,88 @@ async fn build(
     let imports: Vec<CacheOptionsEntry> = imports.into_iter().map(cache_entry).collect();
     let wanted = options.wanted().map_err(option_failure)?;
     let steps = replay::Steps::new(client, &build, &resolver, &options, &session.id)?;
+    // Recordings, a store and a text are no image.
+    let provenance = match wanted {
+        Wanted::Image => options.provenance().map_err(option_failure)?,
+        _ => None,
+    };
+    let dockerfile = (
+        sources.filename.clone(),
+        Digest::sha256(&sources.dockerfile),
+    );
+    let statements = async {
+        let read = (&dockerfile, settings.read.as_slice());
+        match provenance {
+            Some(_) => attest::statements(client, read, &outcome).await,
+            None => Ok(Vec::new()),
+        }
+    };
     let groups = groups(&outcome.platforms);
-    let mut results = Vec::new();
-    for group in &groups {
-        let Some(first) = group.first() else { continue };
-        let names: Vec<String> = group
-            .iter()
-            .map(|built| built.platform.to_string())
-            .collect();
-        let mut result = nested
-            .solve(first, (groups.len() > 1).then_some(names.as_slice()))
-            .await?;
-        if let Some(scanner) = &sbom {
-            nested::without_network(&mut result, &scanner.source)?;
-        }
-        let look = |result: &BuildResult, expected: &Expected| {
-            let policy = &settings.policy;
-            let escaped = gate::check(
-                result,
-                expected,
-                &sources.filename,
-                &first.rewritten,
-                policy,
-                now,
-            );
-            none(escaped)
-        };
-        look(&result, &expected)?;
-        none(downloads::fetch(client, &result, &sources.filename, &first.rewritten).await?)?;
-        if let Some(steps) = &steps {
-            // What launchers bring in is for them only: the stock frontend's graph of the next platform may not have it.
-            let mut expected = expected.clone();
-            result = match &wanted {
-                Wanted::Image => {
-                    none(steps.replay(&mut result, &mut expected, first).await?)?;
-                    look(&result, &expected)?;
-                    result
-                }
-                Wanted::Recordings(which) => {
-                    let recorded = steps.record(*which, result, &mut expected, first).await?;
-                    recorded.map_err(Failure::Findings)?
-                }
-                Wanted::Store => {
-                    let store = steps.store_image(result, &mut expected, first).await?;
-                    store.map_err(Failure::Findings)?
-                }
-                Wanted::Text(store) => {
-                    let text = steps.text(store, result, first).await?;
-                    text.map_err(Failure::Findings)?
-                }
+    let built = async {
+        let mut results = Vec::new();
+        for group in &groups {
+            let Some(first) = group.first() else { continue };
+            let names: Vec<String> = group
+                .iter()
+                .map(|built| built.platform.to_string())
+                .collect();
+            let mut result = nested
+                .solve(first, (groups.len() > 1).then_some(names.as_slice()))
+                .await?;
+            if let Some(scanner) = &sbom {
+                nested::without_network(&mut result, &scanner.source)?;
+            }
+            let look = |result: &BuildResult, expected: &Expected| {
+                let policy = &settings.policy;
+                let escaped = gate::check(
+                    result,
+                    expected,
+                    &sources.filename,
+                    &first.rewritten,
+                    policy,
+                    now,
+                );
+                none(escaped)
             };
+            look(&result, &expected)?;
+            none(downloads::fetch(client, &result, &sources.filename, &first.rewritten).await?)?;
+            if let Some(steps) = &steps {
+                // What launchers bring in is for them only: the stock frontend's graph of the next platform may not have it.
+                let mut expected = expected.clone();
+                result = match &wanted {
+                    Wanted::Image => {
+                        none(steps.replay(&mut result, &mut expected, first).await?)?;
+                        look(&result, &expected)?;
+                        result
+                    }
+                    Wanted::Recordings(which) => {
+                        let recorded = steps.record(*which, result, &mut expected, first).await?;
+                        recorded.map_err(Failure::Findings)?
+                    }
+                    Wanted::Store => {
+                        let store = steps.store_image(result, &mut expected, first).await?;
+                        store.map_err(Failure::Findings)?
+                    }
+                    Wanted::Text(store) => {
+                        let text = steps.text(store, result, first).await?;
+                        text.map_err(Failure::Findings)?
+                    }
+                };
+            }
+            results.push(
+                nested::with_own_file(client, result, &sources, &first.rewritten, &imports).await?,
+            );
         }
-        results.push(
-            nested::with_own_file(client, result, &sources, &first.rewritten, &imports).await?,
-        );
-    }
+        Ok(results)
+    };
+    let (mut results, statements) = future::try_join(built, statements).await?;
     let mut result = match results.len() {
         1 => results.pop().ok_or_else(nothing)?,
         0 => return Err(nothing()),
         _ => nested::merge(results)?,
     };
-    // Recordings, a store and a text are no image.
-    if wanted == Wanted::Image
-        && let Some(inline_only) = options.provenance().map_err(option_failure)?
-    {
-        let dockerfile = (
-            sources.filename.clone(),
-            Digest::sha256(&sources.dockerfile),
-        );
-        let read = (&dockerfile, settings.read.as_slice());
-        attest::attach(client, &mut result, read, &outcome, inline_only).await?;
+    if let Some(inline_only) = provenance {
+        attest::attach(&mut result, &statements, inline_only)?;
     }
     Ok(result)
 }

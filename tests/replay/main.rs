@@ -10,9 +10,10 @@ mod server;
 use std::{
     collections::BTreeMap,
     fs,
+    io::Write as _,
     net::{IpAddr, Ipv4Addr, UdpSocket},
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
     sync::{
         OnceLock, RwLock,
         atomic::{AtomicUsize, Ordering},
@@ -22,7 +23,7 @@ use std::{
 use server::Server;
 use verified_dockerfile::{
     digest::Digest,
-    replay::{bodies, launch, names, record::Recording, store, trust},
+    replay::{bodies, cloned, launch, names, record::Recording, store, trust},
 };
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_verified-dockerfile");
@@ -327,6 +328,27 @@ fn git_over_smart_http() {
         cd all; git rev-parse HEAD > ../head; git fetch -q origin tag v1",
     );
     assert!(recording.exchanges.iter().any(|one| one.method == "POST"));
+    // What a server of git really sends is read, in each version of the protocol.
+    for version in ["0", "1", "2"] {
+        for (words, tag) in [("--depth 1 -b v2", "v2"), ("-q", "v3")] {
+            let script = format!(
+                "git -c protocol.version={version} clone {words} $HTTP/git/r.git one && git -C one rev-parse HEAD > head"
+            );
+            assert!(case.record(&script).status.success(), "{script}");
+            let head = fs::read_to_string(case.folder.join("recorded/head")).unwrap();
+            let out = case.folder.join("answer");
+            let remote = format!("{}/git/r.git", case.server.http);
+            cloned::run(&case.folder.join("made"), &remote, false, &out).unwrap();
+            let tips = cloned::read(&fs::read(&out).unwrap()).unwrap().unwrap();
+            assert_eq!(tips.len(), 1, "{script}: {tips:?}");
+            assert_eq!(tips[0].commit, head.trim(), "{script}");
+            assert_eq!(tips[0].tag, "");
+            cloned::run(&case.folder.join("made"), &remote, true, &out).unwrap();
+            let tips = cloned::read(&fs::read(&out).unwrap()).unwrap().unwrap();
+            let tip = tips.iter().find(|tip| tip.tag == tag).unwrap();
+            assert_eq!(tip.commit, head.trim(), "{script}");
+        }
+    }
 }
 
 #[test]
@@ -644,6 +666,51 @@ fn exit_codes_and_signals_pass_through() {
     // A command's own arguments are its own.
     let done = case.replay_words(&["printf", "%s|", "--help", "a b", "", "-c"]);
     assert_eq!(String::from_utf8_lossy(&done.stdout), "--help|a b||-c|");
+}
+
+#[test]
+fn a_terminal_passes_through() {
+    if !can(&["script", "stty"]) {
+        return;
+    }
+    let case = Case::new("terminal");
+    let size = "stty rows 33 cols 77; test -t 0 && test -t 1 && test -t 2";
+    assert_eq!(
+        case.record(size).status.code(),
+        Some(1),
+        "there is none here"
+    );
+    let within = |mode: &str, words: &str| {
+        let folder = case.folder.display();
+        let line = format!(
+            "stty rows 33 cols 77; {PROGRAM} internal {mode} {folder}/settings-3 \
+             sh -c 'test -t 0 && test -t 1 && test -t 2 && stty size; {words}'"
+        );
+        let mut command = case.command("script", "terminal");
+        command.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut running = command.spawn().unwrap();
+        running.stdin.take().unwrap().write_all(b"typed\n").unwrap();
+        let done = running.wait_with_output().unwrap();
+        (
+            done.status.code(),
+            String::from_utf8_lossy(&done.stdout).into_owned(),
+        )
+    };
+    let record = format!(
+        "record {}/records {}",
+        case.folder.display(),
+        Digest::sha256(b"step")
+    );
+    let replay = format!("replay {}/made", case.folder.display());
+    for mode in [record, replay] {
+        let (code, shown) = within(&mode, "read line; echo read-$line; exit 5");
+        assert_eq!(code, Some(5), "{mode}: {shown}");
+        assert!(
+            shown.contains("33 77") && shown.contains("read-typed"),
+            "{mode}: {shown}"
+        );
+    }
 }
 
 #[test]

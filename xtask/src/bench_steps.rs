@@ -84,13 +84,13 @@ fn client(engine: &Engine) -> Result<Tar> {
         "curl=$(command -v curl) && echo \"$curl\" && ldd \"$curl\"",
     ]);
     let found = process::run(&mut find, &[], LIMIT)?.success()?.stdout;
-    let mut tar = ["etc/ssl", "etc/ssl/certs", "usr", "usr/bin", "files"]
-        .into_iter()
-        .fold(engine.busybox()?, Tar::folder);
+    let made = ["etc/ssl", "etc/ssl/certs", "usr", "usr/bin", "files"];
+    let mut tar = made.into_iter().fold(engine.busybox()?, Tar::folder);
     let paths = found
         .split_ascii_whitespace()
         .filter(|word| word.starts_with('/'));
-    let mut folders = vec![PathBuf::from("usr/bin"), PathBuf::from("bin")];
+    let busybox = ["bin", "etc", "tmp"];
+    let mut folders: Vec<PathBuf> = made.into_iter().chain(busybox).map(PathBuf::from).collect();
     for (number, path) in paths.enumerate() {
         let content = fs::read(path)?;
         let inside = if number == 0 { "/usr/bin/curl" } else { path };

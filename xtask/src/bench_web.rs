@@ -2,8 +2,9 @@
 
 use std::{
     fs::File,
-    io::{self, BufRead, BufReader, Read, Seek as _, SeekFrom, Write},
-    net::{IpAddr, Ipv4Addr, TcpListener, UdpSocket},
+    io::{self, BufRead, BufReader, Read, Write},
+    net::{IpAddr, Ipv4Addr, TcpListener, TcpStream, UdpSocket},
+    os::unix::fs::FileExt as _,
     sync::Arc,
     thread,
 };
@@ -64,10 +65,11 @@ impl Web {
                     thread::spawn(move || {
                         stream.set_nodelay(true)?;
                         match config {
-                            None => answer(stream, &large),
+                            None => answer(stream, |stream| send_file(&large, stream)),
                             Some(config) => {
                                 let secret = ServerConnection::new(config)?;
-                                answer(StreamOwned::new(secret, stream), &large)
+                                let stream = StreamOwned::new(secret, stream);
+                                answer(stream, |stream| write_file(&large, stream))
                             }
                         }
                     });
@@ -127,8 +129,29 @@ fn large() -> Result<File> {
     Ok(file)
 }
 
-/// Answers one request after the other.
-fn answer<S: Read + Write>(stream: S, file: &File) -> Result<()> {
+/// The kernel moves it into the socket.
+fn send_file(file: &File, stream: &mut TcpStream) -> io::Result<()> {
+    let mut offset = 0;
+    while offset < LARGE_SIZE {
+        rustix::fs::sendfile(&*stream, file, Some(&mut offset), 1 << 20)?;
+    }
+    Ok(())
+}
+
+/// What is encrypted goes through memory.
+fn write_file(file: &File, stream: &mut impl Write) -> io::Result<()> {
+    let mut part = vec![0; PART];
+    let mut offset = 0;
+    while offset < LARGE_SIZE {
+        file.read_exact_at(&mut part, offset)?;
+        stream.write_all(&part)?;
+        offset += PART as u64;
+    }
+    Ok(())
+}
+
+/// Answers one request after the other, one for the large file with `send`.
+fn answer<S: Read + Write>(stream: S, send: impl Fn(&mut S) -> io::Result<()>) -> Result<()> {
     let mut reader = BufReader::new(stream);
     loop {
         let mut line = String::new();
@@ -146,10 +169,7 @@ fn answer<S: Read + Write>(stream: S, file: &File) -> Result<()> {
         let stream = reader.get_mut();
         if large {
             stream.write_all(head.as_bytes())?;
-            // One client at a time has it. The kernel moves it where nothing is encrypted.
-            let mut file = file.try_clone()?;
-            file.seek(SeekFrom::Start(0))?;
-            io::copy(&mut file, stream)?;
+            send(stream)?;
         } else {
             // Different for each, so that each is a body of its own.
             let mut body = number.into_bytes();

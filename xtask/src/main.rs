@@ -11,6 +11,7 @@ mod bench_web;
 mod conformance;
 mod conformance_sigstore;
 mod corpus;
+mod curated;
 mod demo_command;
 mod engine_command;
 mod fuzz;
@@ -19,6 +20,7 @@ mod image_command;
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
+    time::Duration,
 };
 
 use clap::{Parser, Subcommand};
@@ -61,6 +63,20 @@ enum Task {
         /// Outcome file (ndjson), beside which the Dockerfiles are
         file: PathBuf,
     },
+    /// Record and replay the Dockerfiles below a folder, as far as this machine's network permits
+    Curated {
+        /// trixie or forky
+        #[arg(long, default_value = "forky")]
+        suite: Suite,
+        /// How long one build may take, in seconds
+        #[arg(long, default_value_t = 300)]
+        limit: u64,
+        /// Only those whose path has this in it
+        #[arg(long, default_value = "")]
+        only: String,
+        /// The folder
+        folder: PathBuf,
+    },
     /// Run the verify cases of a checkout of sigstore-conformance
     ConformanceSigstore {
         /// The program; else target/debug/verified-dockerfile, built before
@@ -90,6 +106,12 @@ fn main() -> ExitCode {
         Task::Corpus { binary, file } => {
             corpus::run(&binary.unwrap_or(corpus::built(&workspace())), &file)
         }
+        Task::Curated {
+            suite,
+            limit,
+            only,
+            folder,
+        } => curated::run(&folder, suite, Duration::from_secs(limit), &only),
         Task::ConformanceSigstore { binary, suite } => {
             let built = workspace().join("target/debug/verified-dockerfile");
             conformance_sigstore::run(&binary.unwrap_or(built), &suite).map_err(Into::into)
