@@ -666,6 +666,33 @@ mod tests {
     }
 
     #[test]
+    fn what_gits_own_server_answers_is_read() {
+        // `git for-each-ref` of what `testdata/cloned/make.py` makes: `main` with the tag `v1`, and `other`.
+        let (main, other) = (
+            "f21a861e7ab16873ee547ddec4ad0b3ba1241dbe",
+            "d4b24dd5d2eee9a63358b320b7b2feb3eeffb7b8",
+        );
+        let read = |name: &str| {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/cloned");
+            fs::read(folder.join(name)).unwrap()
+        };
+        for (refs, pack) in [
+            ("refs-v2", "pack-v2"),
+            ("refs-v0", "pack-v0"),
+            ("refs-v0", "pack-bare"),
+        ] {
+            let found = found("server", &[read(refs), read(pack)], true).unwrap();
+            let found: Vec<_> = found
+                .iter()
+                .map(|tip| (tip.commit.as_str(), tip.tag.as_str(), tip.objects.tags.len()))
+                .collect();
+            let mut wanted = [(main, "v1", 1), (other, "", 0)];
+            wanted.sort_unstable();
+            assert_eq!(found, wanted, "{refs} {pack}");
+        }
+    }
+
+    #[test]
     fn only_what_git_asks_for_is_gits() {
         let is =
             |method: &str, path: &str| remote(&exchange(method, path, b"x")).map(str::to_owned);

@@ -39,6 +39,7 @@ const TARGETS: &[Target] = &[
     target("gitsign", "fuzz/proofs", "testdata/proofs/gitsign"),
     target("x509", "fuzz/proofs", "testdata/proofs/x509"),
     target("attestation", "fuzz/proofs", "testdata/cosign"),
+    target("cloned", "fuzz/proofs", "testdata/cloned"),
     target("minisign", "fuzz/proofs", "testdata/proofs/minisign"),
     target("ssh", "fuzz/proofs", "testdata/proofs/ssh"),
     target("ssh_signers", "fuzz/proofs", "testdata/proofs/ssh"),
