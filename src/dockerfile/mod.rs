@@ -312,12 +312,14 @@ impl<'d> Instruction<'d> {
     #[must_use]
     pub fn file_offset(&self, logical: usize) -> usize {
         let arena = &self.file.arena;
-        let start = match arena.more(self.node) {
-            Some(more) if self.node.joined => more.text.0,
+        let (start, end) = match arena.more(self.node) {
+            Some(more) if self.node.joined => more.text,
             _ => return self.node.start as usize + logical,
         };
         let at = start as usize + logical;
-        let after = arena.segments.partition_point(|s| s.joined as usize <= at);
+        // What begins where this text ends is another instruction's.
+        let before = |s: &parser::Segment| s.joined as usize <= at && s.joined < end;
+        let after = arena.segments.partition_point(before);
         match after
             .checked_sub(1)
             .and_then(|last| arena.segments.get(last))

@@ -436,3 +436,15 @@ fn lists_of_hostile_files_grow_with_them() {
     }
     assert_eq!(size_of::<parser::Node>(), 32);
 }
+
+#[test]
+fn an_empty_word_at_the_end_of_a_joined_line_is_not_the_next_ones() {
+    // Both lines have nothing in front of their continuation, so that the second's text begins where the first's ends.
+    let file = parse("FROM x\n\\\nwhat\n\\\nelse\n");
+    for instruction in file.instructions() {
+        let span = instruction.span();
+        for word in instruction.words() {
+            assert!(span.start <= word.span.start && word.span.end <= span.end);
+        }
+    }
+}

@@ -684,7 +684,13 @@ mod tests {
             let found = found("server", &[read(refs), read(pack)], true).unwrap();
             let found: Vec<_> = found
                 .iter()
-                .map(|tip| (tip.commit.as_str(), tip.tag.as_str(), tip.objects.tags.len()))
+                .map(|tip| {
+                    (
+                        tip.commit.as_str(),
+                        tip.tag.as_str(),
+                        tip.objects.tags.len(),
+                    )
+                })
                 .collect();
             let mut wanted = [(main, "v1", 1), (other, "", 0)];
             wanted.sort_unstable();

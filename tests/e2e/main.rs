@@ -14,6 +14,7 @@ mod contexts;
 mod drop_in;
 mod equal;
 mod fetches;
+mod gpg;
 mod graph;
 mod hostile;
 mod image_proofs;
@@ -47,6 +48,7 @@ const GROUPS: &[(&str, &[Test])] = &[
     ("stock", stock::TESTS),
     ("signatures", signatures::TESTS),
     ("proofs", proofs::TESTS),
+    ("proofs", gpg::TESTS),
     ("proofs", image_proofs::TESTS),
     ("places", places::TESTS),
     ("fetches", fetches::TESTS),

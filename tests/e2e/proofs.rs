@@ -127,7 +127,25 @@ pub const TESTS: &[Test] = &[
             ["x509", "gpgsm-sha1.tag"],
         )
     }),
-    ("git_commit_by_identity", git_commit),
+    ("git_commit_by_openpgp", |case| {
+        let key = ["git", "alice.asc", "openpgp = \"keys/alice.asc\""];
+        let other = [("ssh", ["git", "sha1-ssh.commit"], "SSH")];
+        git_commit(case, key, ["git", "sha1.commit"], &other)
+    }),
+    ("git_commit_by_ssh", |case| {
+        let key = ["git", "alice.pub", "ssh = \"keys/alice.pub\""];
+        let other = [("openpgp", ["git", "sha1.commit"], "OpenPGP")];
+        git_commit(case, key, ["git", "sha1-ssh.commit"], &other)
+    }),
+    // That of the policy, another, and one without proof of time.
+    ("git_commit_by_identity", |case| {
+        let key = ["gitsign", "root.json", &identity("")];
+        let others = [
+            ("other", ["gitsign", "other-identity.commit"], "evil"),
+            ("online", ["gitsign", "no-time.commit"], "gitsign.rekorMode"),
+        ];
+        git_commit(case, key, ["gitsign", "good.commit"], &others)
+    }),
 ];
 
 /// Who signs in `testdata/proofs/sigstore` and `gitsign`, and from which repository.
@@ -381,20 +399,29 @@ fn git(case: &Case, key: [&str; 3], tag: &str, object: [&str; 2]) -> Result<()> 
     Ok(())
 }
 
-/// Commits signed by identities: that of the policy, another, and one without proof of time.
-fn git_commit(case: &Case) -> Result<()> {
-    let commit = |name: &'static str| ("commit", ["gitsign", name]);
-    let refs = [
-        ("good", commit("good.commit")),
-        ("other", commit("other-identity.commit")),
-        ("online", commit("no-time.commit")),
-        ("unsigned", ("commit", ["git", "unsigned.commit"])),
-    ];
-    let refs = refs.map(|(name, (kind, file))| (format!("refs/heads/{name}"), kind, file));
-    let refs = refs.each_ref();
-    let refs = refs.map(|(name, kind, file)| (name.as_str(), *kind, *file));
+/// A signed commit; `others` are refused, each with its reason.
+fn git_commit(
+    case: &Case,
+    key: [&str; 3],
+    good: [&str; 2],
+    others: &[(&str, [&str; 2], &str)],
+) -> Result<()> {
+    let unsigned = ("unsigned", ["git", "unsigned.commit"], "not signed");
+    let others: Vec<_> = others.iter().copied().chain([unsigned]).collect();
+    let names: Vec<String> = ["good"]
+        .into_iter()
+        .chain(others.iter().map(|(name, ..)| *name))
+        .map(|name| format!("refs/heads/{name}"))
+        .collect();
+    let files = [good]
+        .into_iter()
+        .chain(others.iter().map(|(_, file, _)| *file));
+    let refs: Vec<_> = names
+        .iter()
+        .zip(files)
+        .map(|(name, file)| (name.as_str(), "commit", file))
+        .collect();
     let url = repository(case, &refs)?;
-    let key = ["gitsign", "root.json", &identity("")];
     let start = git_policy(case, key, &url, "commit")?;
     let dockerfile = |name: &str| format!("{start}#{name} /source\n{EXECUTE}\n");
     case.build(&dockerfile("good"))?
@@ -402,11 +429,7 @@ fn git_commit(case: &Case) -> Result<()> {
         .run()?
         .executed()?;
     assert_eq!(case.read("out/source/file")?, "one\n");
-    for (bad, why) in [
-        ("other", "evil"),
-        ("online", "gitsign.rekorMode"),
-        ("unsigned", "not signed"),
-    ] {
+    for (bad, _, why) in others {
         case.build(&dockerfile(bad))?
             .run()?
             .refused("ADD", &[&url, why])?;

@@ -8,7 +8,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, ExitCode},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use engine::{
@@ -41,12 +41,19 @@ enum Outcome {
     NotReplayed(String),
 }
 
-/// Tries each Dockerfile below `folder` whose path contains `only`. `limit`: how long one build may take.
-pub fn run(folder: &Path, suite: Suite, limit: Duration, only: &str) -> Result<ExitCode> {
+/// Tries each Dockerfile below `folder` whose path contains `only`, until the time for all is over. `limit`: how long one build may take.
+pub fn run(
+    folder: &Path,
+    suite: Suite,
+    limit: Duration,
+    all: Duration,
+    only: &str,
+) -> Result<ExitCode> {
     let was_up = Engine::find(suite).is_some();
     let engine = Engine::up(suite, Lifetime::Process)?;
     println!("{}", engine.describe());
-    let done = Trial::new(&engine, limit).and_then(|trial| trial.all(folder, only));
+    let done =
+        Trial::new(&engine, limit).and_then(|trial| trial.all(folder, Instant::now() + all, only));
     if !was_up {
         Engine::down(suite)?;
     }
@@ -85,7 +92,7 @@ impl<'e> Trial<'e> {
         })
     }
 
-    fn all(&self, folder: &Path, only: &str) -> Result<ExitCode> {
+    fn all(&self, folder: &Path, end: Instant, only: &str) -> Result<ExitCode> {
         let mut paths = Vec::new();
         below(folder, &mut paths)?;
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
@@ -99,7 +106,10 @@ impl<'e> Trial<'e> {
             if !name.contains(only) {
                 continue;
             }
-            let outcome = self.one(&fs::read(&path)?)?;
+            let outcome = match Instant::now() < end {
+                true => self.one(&fs::read(&path)?)?,
+                false => Outcome::NotHere("the time was over".to_owned()),
+            };
             let (kind, about) = match &outcome {
                 Outcome::Replayed(about) => ("recorded and replayed", about.as_str()),
                 Outcome::Nothing => ("downloads nothing in RUN", ""),
@@ -274,42 +284,31 @@ fn below(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
     Ok(())
 }
 
-/// The line of a failed build that says most: what the failed step's client said, else the last.
+/// The line of a failed build that says most: what the failed step's client complained of, else its last line, else the last of all.
 fn reason(told: &str) -> String {
-    const SAID: [&str; 8] = [
+    const SAID: [&str; 6] = [
         "E: ",
         "curl: (",
         "fatal: ",
         "wget: ",
         "npm error",
-        "ERROR: ",
-        "error: ",
         "not found",
     ];
-    let lines: Vec<&str> = told
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .collect();
-    let first = lines
-        .iter()
-        .find(|line| SAID[..4].iter().any(|start| line.contains(start)));
-    let line = first.or_else(|| {
-        lines
-            .iter()
-            .rev()
-            .find(|line| SAID.iter().any(|start| line.contains(start)))
+    // BuildKit begins what a step says with its number and the time.
+    let said = told.lines().filter_map(|line| {
+        let mut words = line.trim().splitn(3, ' ');
+        let number = words.next().is_some_and(|word| word.starts_with('#'));
+        let time = words.next().is_some_and(|word| word.parse::<f64>().is_ok());
+        words.next().filter(|_| number && time)
     });
-    let line = line.or(lines.last()).copied().unwrap_or_default();
-    // BuildKit begins lines with the step's number and time.
-    let words: Vec<&str> = line.split_whitespace().collect();
-    let words = words
+    let said: Vec<&str> = said.collect();
+    let complained = said
         .iter()
-        .skip_while(|word| word.starts_with('#') || word.parse::<f64>().is_ok());
-    words
-        .copied()
-        .collect::<Vec<_>>()
-        .join(" ")
+        .find(|line| SAID.iter().any(|start| line.contains(start)));
+    let last = told.lines().rfind(|line| !line.trim().is_empty());
+    let line = complained.or(said.last()).copied().or(last);
+    line.unwrap_or_default()
+        .trim()
         .chars()
         .take(SHOWN)
         .collect()

@@ -71,6 +71,9 @@ enum Task {
         /// How long one build may take, in seconds
         #[arg(long, default_value_t = 300)]
         limit: u64,
+        /// How long all may take, in seconds
+        #[arg(long, default_value_t = 3600)]
+        time: u64,
         /// Only those whose path has this in it
         #[arg(long, default_value = "")]
         only: String,
@@ -109,9 +112,13 @@ fn main() -> ExitCode {
         Task::Curated {
             suite,
             limit,
+            time,
             only,
             folder,
-        } => curated::run(&folder, suite, Duration::from_secs(limit), &only),
+        } => {
+            let [limit, time] = [limit, time].map(Duration::from_secs);
+            curated::run(&folder, suite, limit, time, &only)
+        }
         Task::ConformanceSigstore { binary, suite } => {
             let built = workspace().join("target/debug/verified-dockerfile");
             conformance_sigstore::run(&binary.unwrap_or(built), &suite).map_err(Into::into)

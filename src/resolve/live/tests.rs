@@ -473,18 +473,21 @@ fn repository(folder: &std::path::Path) -> Option<(std::process::Child, String)>
         .unwrap()
         .port();
     // By itself: `git daemon` starts it as a child, which would outlive it and keep our output open.
-    let programs = std::process::Command::new("git").arg("--exec-path").output();
+    let programs = std::process::Command::new("git")
+        .arg("--exec-path")
+        .output();
     let programs = String::from_utf8(programs.ok()?.stdout).ok()?;
-    let daemon = std::process::Command::new(std::path::Path::new(programs.trim_end()).join("git-daemon"))
-        .args(["--reuseaddr", "--export-all", "--listen=127.0.0.1"])
-        .args([
-            format!("--port={port}"),
-            format!("--base-path={}", folder.display()),
-        ])
-        .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::null())
-        .spawn()
-        .ok()?;
+    let daemon =
+        std::process::Command::new(std::path::Path::new(programs.trim_end()).join("git-daemon"))
+            .args(["--reuseaddr", "--export-all", "--listen=127.0.0.1"])
+            .args([
+                format!("--port={port}"),
+                format!("--base-path={}", folder.display()),
+            ])
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .ok()?;
     for _ in 0..200 {
         if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
             return Some((daemon, format!("git://127.0.0.1:{port}/app.git")));
