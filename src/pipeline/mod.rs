@@ -13,6 +13,7 @@ mod meant;
 mod prove;
 #[cfg(test)]
 mod prove_tests;
+mod runs;
 mod targets;
 #[cfg(test)]
 mod tests;
@@ -23,7 +24,8 @@ use futures_util::stream::{self, StreamExt as _};
 use jiff::Timestamp;
 
 pub use edits::without_syntax;
-pub use judge::{Judged, PinSource, body, command_text, git_at, http, image, refusal, run_refusal};
+pub use judge::{Judged, PinSource, body, git_at, http, image, refusal};
+pub use runs::{command_text, run_refusal};
 pub use targets::targets;
 
 use crate::{
@@ -162,7 +164,7 @@ pub async fn run<R: Resolve>(build: &Build<'_>, resolver: &R) -> Result<Outcome,
             .collect();
         meant::tell(build.dockerfile, &mut refused);
         findings.extend(refused.into_iter().map(|(_, finding)| finding));
-        let runs = judge::runs(build, &plan.runs);
+        let runs = runs::all(build, &plan.runs);
         findings.extend(runs.findings);
         let (edits, problems) = edits::edits(build, &plan, &fetches, &runs.without_network);
         findings.extend(problems);
