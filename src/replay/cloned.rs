@@ -341,6 +341,11 @@ impl Offered {
         if *self.format.get_or_insert(format) != format {
             return Err(io::Error::other("the server offers ids of two formats"));
         }
+        if name.starts_with("refs/replace/") {
+            return Err(io::Error::other(
+                "the server offers replacements of objects (refs/replace), which no commit vouches for: ask for one branch or tag, by version 2 of git's protocol",
+            ));
+        }
         if let Some(name) = name.strip_prefix("refs/tags/")
             && !name.ends_with("^{}")
         {
@@ -560,7 +565,15 @@ mod tests {
             .collect();
         let many: Vec<Put<'_>> = many.iter().map(|bytes| Put::Whole(1, bytes)).collect();
         let text = |text: &str| lines(&[text]);
-        let cases: [(&str, Vec<Vec<u8>>, &str); 17] = [
+        let cases: [(&str, Vec<Vec<u8>>, &str); 18] = [
+            (
+                "a replacement",
+                vec![
+                    good.clone(),
+                    text(&format!("{0} refs/replace/{0}\n", id(&main))),
+                ],
+                "replacements",
+            ),
             (
                 "names alone",
                 vec![text(&format!("{} refs/heads/main\n", id(&main)))],

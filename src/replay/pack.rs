@@ -158,12 +158,14 @@ impl Commits {
     }
 }
 
-/// The ids behind `parent` in a commit. What git would not read so is refused where the commit's signature is checked.
+/// The parents of a commit, read just as git reads them (`parse_commit_buffer`): the lines right behind the first. Any other line that
+/// looks like one would hide a commit behind another that does not continue it.
 fn parents(commit: &[u8]) -> impl Iterator<Item = &str> {
-    commit
-        .split(|byte| *byte == b'\n')
-        .take_while(|line| !line.is_empty())
-        .filter_map(|line| std::str::from_utf8(line.strip_prefix(b"parent ")?).ok())
+    let mut lines = commit.split(|byte| *byte == b'\n');
+    let begins = lines.next().is_some_and(|line| line.starts_with(b"tree "));
+    lines
+        .map_while(move |line| line.strip_prefix(b"parent ").filter(|_| begins))
+        .filter_map(|id| std::str::from_utf8(id).ok())
 }
 
 /// A pack that is being read.
@@ -586,6 +588,30 @@ pub(super) mod tests {
             let Read(commits, outcome) = read("tips", &each);
             outcome.unwrap();
             assert_eq!(tips(&commits), wanted);
+        }
+    }
+
+    #[test]
+    fn only_parents_in_their_place_are_parents() {
+        let hidden = commit(&[], "hidden");
+        let line = format!("parent {}\n", id(&hidden));
+        let good = String::from_utf8(commit(&[], "good")).unwrap();
+        for (from, at) in [
+            ("\n\n", 1),
+            ("author", 0),
+            ("committer", 0),
+            ("good\n", 0),
+            ("tree", 0),
+        ] {
+            let at = good.find(from).unwrap() + at;
+            let (before, behind) = good.split_at(at);
+            let text = [before, &line, behind].concat();
+            let bytes = pack(&[Put::Whole(1, text.as_bytes()), Put::Whole(1, &hidden)]);
+            let Read(commits, outcome) = read("place", &[&bytes]);
+            outcome.unwrap();
+            // In front of the author it is one.
+            let is_tip = tips(&commits).contains(&id(&hidden));
+            assert_eq!(is_tip, from != "author", "{text}");
         }
     }
 
