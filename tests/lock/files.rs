@@ -368,7 +368,7 @@ fn without_an_engine_fetches_are_locked_and_steps_are_told() {
     let left = run(&["lock", "--record=never"]);
     assert!(left.status.success(), "{}", told(&left));
     assert!(
-        told(&left).contains("1 RUN step downloads and is not recorded"),
+        told(&left).contains("1 RUN step downloads and has no recording yet"),
         "{}",
         told(&left)
     );

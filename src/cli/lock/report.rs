@@ -30,8 +30,8 @@ pub(super) fn text(project: &Project, result: &Locked, with_diff: bool) -> Strin
     };
     steps.push_str(&match result.steps.missing.len() {
         0 => String::new(),
-        1 => "; 1 RUN step downloads and is not recorded".to_owned(),
-        steps => format!("; {steps} RUN steps download and are not recorded"),
+        1 => "; 1 RUN step downloads and has no recording yet".to_owned(),
+        steps => format!("; {steps} RUN steps download and have no recording yet"),
     });
     steps.push_str(&match result.steps.unclear {
         0 => String::new(),
