@@ -24,10 +24,10 @@ use serde_json::json;
 
 use crate::proxy::{Asked, Proxy};
 
-/// How many times as long as the requests need it may take: 1.2 to 1.5 on a machine that does other things as well.
-const MOST: f64 = 1.8;
+/// How many times as long as the requests need it may take.
+const MOST: f64 = 1.5;
 /// How often it is tried on a machine that does other things as well.
-const RUNS: usize = 8;
+const RUNS: usize = 15;
 const DELAY: Duration = Duration::from_millis(50);
 /// One of so many requests fails.
 const FAILS: usize = 20;
