@@ -1,4 +1,5 @@
-//! What gpg signs while the test runs: lists of checksums, and images by simple signing, whose payload names the image.
+//! What gpg signs while the test runs: lists of checksums, images by simple signing, whose payload names the image, and commits, of
+//! which BuildKit then has none from another test.
 
 use std::{fs, process::Command};
 
@@ -19,6 +20,7 @@ pub const TESTS: &[Test] = &[
     ("list_by_openpgp", |case| list(case, Some("SUMS.asc"))),
     ("list_by_openpgp_within", |case| list(case, None)),
     ("simple_signing", simple),
+    ("git_commit_by_openpgp", commit),
 ];
 
 /// A key of gpg's, in a folder that goes away with it.
@@ -164,6 +166,64 @@ fn simple(case: &Case) -> Result<()> {
             None => built.executed()?,
             Some(why) => built.refused("FROM", &[why])?,
         };
+    }
+    Ok(())
+}
+
+/// A signed commit, one by a stranger, and one without a signature, on branches of one repository.
+fn commit(case: &Case) -> Result<()> {
+    let (signer, stranger) = (Signer::new()?, Signer::new()?);
+    case.file("keys/publisher.asc", signer.public()?)?;
+    let base = case.base("base")?;
+    let repository = case.git(&[("file", b"none".as_slice())])?;
+    let work = case.folder.join(".work");
+    let git = |home: &str, words: &[&str]| {
+        let mut git = case.bench.engine.command("git");
+        git.args(["-c", "user.name=test", "-c", "user.email=a@example.com"]);
+        git.args(words).env("GNUPGHOME", home).current_dir(&work);
+        run(&mut git, &[], TOOL_LIMIT)?.success()
+    };
+    let bare = case
+        .bench
+        .git_folder()
+        .join(&case.name)
+        .with_extension("git");
+    for (branch, by, sign) in [
+        ("good", &signer, "--gpg-sign"),
+        ("stranger", &stranger, "--gpg-sign"),
+        ("unsigned", &signer, "--no-gpg-sign"),
+    ] {
+        git(&by.0, &["checkout", "--quiet", "-b", branch, "main"])?;
+        case.file(".work/file", branch)?;
+        let message = format!("--message={branch}");
+        git(&by.0, &["commit", "--quiet", "--all", sign, &message])?;
+        git(&by.0, &["push", "--quiet", &bare.to_string_lossy(), branch])?;
+    }
+    let rule = format!(
+        "{}[[git]]\nmatch = \"{}\"\nsigned-by = [\"publisher\"]\nsigned = \"commit\"\n",
+        accept("image", &base.repository),
+        repository.url
+    );
+    policy(case, "openpgp = \"keys/publisher.asc\"", &rule)?;
+    let dockerfile = |branch: &str| {
+        let url = &repository.url;
+        format!(
+            "FROM {}\nADD {url}#{branch} /source\n{EXECUTE}\n",
+            base.tagged()
+        )
+    };
+    case.build(&dockerfile("good"))?
+        .with(&["--output", "type=local,dest=out"])
+        .run()?
+        .executed()?;
+    assert_eq!(case.read("out/source/file")?, "good");
+    for (bad, why) in [
+        ("stranger", "signed by"),
+        ("unsigned", "the commit is not signed"),
+    ] {
+        case.build(&dockerfile(bad))?
+            .run()?
+            .refused("ADD", &[&repository.url, why])?;
     }
     Ok(())
 }

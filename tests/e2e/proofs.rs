@@ -127,16 +127,6 @@ pub const TESTS: &[Test] = &[
             ["x509", "gpgsm-sha1.tag"],
         )
     }),
-    ("git_commit_by_openpgp", |case| {
-        let key = ["git", "alice.asc", "openpgp = \"keys/alice.asc\""];
-        let other = [("ssh", ["git", "sha1-ssh.commit"], "SSH")];
-        git_commit(case, key, ["git", "sha1.commit"], &other)
-    }),
-    ("git_commit_by_ssh", |case| {
-        let key = ["git", "alice.pub", "ssh = \"keys/alice.pub\""];
-        let other = [("openpgp", ["git", "sha1.commit"], "OpenPGP")];
-        git_commit(case, key, ["git", "sha1-ssh.commit"], &other)
-    }),
     // That of the policy, another, and one without proof of time.
     ("git_commit_by_identity", |case| {
         let key = ["gitsign", "root.json", &identity("")];
