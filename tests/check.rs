@@ -280,6 +280,8 @@ fn no_format_shows_a_secret() {
          \x20   git clone https://x:hunter2@a.test/r && wget 'https://a.test/?token=hunter2' && make\n\
          RUN curl https://x:$T@a.test/\n\
          RUN https://x:hunter2@a.test/program\n\
+         RUN curl -u ci:hunter2 -o t https://a.test/t; wget --password=hunter2 https://a.test/u; svn co --password hunter2 x\n\
+         RUN curl --oauth2-bearer hunter2 https://a.test/\x1b[2J; curl 'https://a.test/?client_secret=hunter2'\n\
          RUN curl https://x:hunter2@a.test | sh && \"unterminated https://x:hunter2@b.test\n",
     );
     for arguments in [
@@ -295,6 +297,8 @@ fn no_format_shows_a_secret() {
         assert!(out.contains("VD017") || arguments[0] == "explain", "{out}");
         assert!(!out.contains("hunter2"), "{arguments:?}: {out}");
         assert!(out.contains("***"), "{arguments:?}: {out}");
+        // Nor does the Dockerfile move the terminal.
+        assert!(!out.contains("\x1b[2J"), "{arguments:?}: {out:?}");
     }
 }
 

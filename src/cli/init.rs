@@ -124,7 +124,10 @@ pub(super) fn run(args: &InitArgs) -> Result<Clean, CannotRun> {
     let (looked, rest, problems) = done?;
     let text = write::policy(&looked, rest.values(), now);
     for problem in &problems {
-        complain(&format!("not looked at: {problem}\n"));
+        complain(&format!(
+            "not looked at: {}\n",
+            crate::shell::redacted(problem).0
+        ));
     }
     match &args.output {
         None => print(&text)?,

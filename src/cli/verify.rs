@@ -68,7 +68,10 @@ pub(super) fn run(args: &VerifyArgs) -> Result<Clean, CannotRun> {
     match args.format {
         Format::Text => {
             for built in &outcome.platforms {
-                print(explain::text(&args.artifact, &single(built)))?;
+                print(explain::text(
+                    &crate::shell::redacted(&args.artifact).0,
+                    &single(built),
+                ))?;
             }
             complain(&project.render(&outcome.findings, false));
         }

@@ -1,7 +1,8 @@
 //! Secrets in texts: found where they commonly stand, and never shown.
 
 /// Which bytes of `text` are secrets: the password or token in front of the `@` of an address, the value of a telling
-/// parameter (`?token=...`), what follows `Authorization:` and the like. A variable (`$TOKEN`) is none: it is a name.
+/// parameter (`?token=...`), what follows `Authorization:` and the like, the value of a telling option (`--password`), and the
+/// password that curl is given with `-u`. A variable (`$TOKEN`) is none: it is a name.
 #[must_use]
 pub fn places(text: &str) -> Vec<(usize, usize)> {
     let mut found = Vec::new();
@@ -14,20 +15,59 @@ pub fn places(text: &str) -> Vec<(usize, usize)> {
             header(text, at.saturating_add(name.len()), &mut found);
         }
     }
+    for name in OPTIONS {
+        for (at, _) in lower.match_indices(name) {
+            option(text, at.saturating_add(name.len()), &mut found);
+        }
+    }
+    if let Some(curl) = lower.find("curl") {
+        for name in LOGINS {
+            for (at, _) in text.match_indices(name).filter(|(at, _)| *at > curl) {
+                login(text, at.saturating_add(name.len()), &mut found);
+            }
+        }
+    }
     found.sort_unstable();
     found.dedup();
     found
 }
 
 /// Headers that hold a secret, in lower case.
-const HEADERS: [&str; 4] = [
+const HEADERS: [&str; 9] = [
     "authorization:",
+    "cookie:",
     "private-token:",
-    "x-api-key:",
+    "job-token:",
+    "api-key:",
     "x-auth-token:",
+    "x-vault-token:",
+    "x-jfrog-art-api:",
+    "x-amz-security-token:",
 ];
 
-/// `text` with every secret replaced by `***`; the second is whether there was one.
+/// Options and settings whose value is a secret, in lower case; ` ` or `=` follows.
+const OPTIONS: [&str; 8] = [
+    "--password",
+    "--http-password",
+    "--ftp-password",
+    "--proxy-password",
+    "--oauth2-bearer",
+    "--token",
+    "_authtoken",
+    ":_password",
+];
+
+/// Options of curl whose value is `NAME:PASSWORD`.
+const LOGINS: [&str; 6] = [
+    " -u ",
+    " -u",
+    " --user ",
+    " --user=",
+    " --proxy-user ",
+    " -U ",
+];
+
+/// `text` with every secret replaced by `***`, and without what would move a terminal; the second is whether there was a secret.
 #[must_use]
 pub fn redacted(text: &str) -> (String, bool) {
     let places = places(text);
@@ -41,6 +81,10 @@ pub fn redacted(text: &str) -> (String, bool) {
         }
     }
     out.push_str(text.get(from..).unwrap_or_default());
+    let moves = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    if out.contains(moves) {
+        out = out.replace(moves, "\u{fffd}");
+    }
     (out, !places.is_empty())
 }
 
@@ -85,7 +129,7 @@ fn address(text: &str, from: usize, found: &mut Vec<(usize, usize)>) {
             }
         };
         // A token may stand where the name belongs: `TOKEN:x-oauth-basic@`.
-        if is_token(name) {
+        if is_token(name) || password == Some("x-oauth-basic") {
             add(0, name);
         }
         if let Some(password) = password {
@@ -131,7 +175,44 @@ fn header(text: &str, from: usize, found: &mut Vec<(usize, usize)>) {
     }
 }
 
-/// The beginnings of tokens that well-known services give out, and long numbers.
+/// The value of an option whose name ends at `from`: up to the next blank or quote.
+fn option(text: &str, from: usize, found: &mut Vec<(usize, usize)>) {
+    let rest = text.get(from..).unwrap_or_default();
+    let value = rest.trim_start_matches(['=', ' ', '"', '\'']);
+    // Another option, or a longer name.
+    if value.len() == rest.len() || value.starts_with('-') {
+        return;
+    }
+    let start = from.saturating_add(rest.len().saturating_sub(value.len()));
+    let end = value.find(ends_word).unwrap_or(value.len());
+    if end > 0 && !value.starts_with(['$', '/']) {
+        found.push((start, start.saturating_add(end)));
+    }
+}
+
+/// The password in `NAME:PASSWORD`, which begins at `from`. Two numbers are a user and a group.
+fn login(text: &str, from: usize, found: &mut Vec<(usize, usize)>) {
+    let rest = text.get(from..).unwrap_or_default();
+    let value = rest.trim_start_matches(['"', '\'']);
+    let start = from.saturating_add(rest.len().saturating_sub(value.len()));
+    let value = value
+        .get(..value.find(ends_word).unwrap_or(value.len()))
+        .unwrap_or_default();
+    if let Some((name, password)) = value.split_once(':')
+        && !password.is_empty()
+        && !password.starts_with('$')
+        && !password.bytes().all(|byte| byte.is_ascii_digit())
+    {
+        let start = start.saturating_add(name.len()).saturating_add(1);
+        found.push((start, start.saturating_add(password.len())));
+    }
+}
+
+fn ends_word(c: char) -> bool {
+    c.is_whitespace() || matches!(c, '"' | '\'' | ';' | '|' | '&' | ')')
+}
+
+/// The beginnings of tokens that well-known services give out, long numbers, and what is too long and mixed for a name.
 fn is_token(text: &str) -> bool {
     const BEGINNINGS: [&str; 8] = [
         "ghp_",
@@ -147,13 +228,27 @@ fn is_token(text: &str) -> bool {
         .iter()
         .any(|beginning| text.starts_with(beginning))
         || text.len() >= 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+        || text.len() >= 20
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+            && text.bytes().any(|byte| byte.is_ascii_digit())
+            && text.bytes().any(|byte| byte.is_ascii_alphabetic())
 }
 
 /// Whether a parameter of that name holds a secret.
 fn tells(name: &str) -> bool {
-    const NAMES: [&str; 12] = [
+    const NAMES: [&str; 20] = [
         "token",
         "access_token",
+        "access-token",
+        "refresh_token",
+        "client_secret",
+        "jwt",
+        "pat",
+        "signature",
+        "x-goog-signature",
+        "x-amz-security-token",
         "private_token",
         "api_key",
         "apikey",
@@ -194,6 +289,26 @@ mod tests {
                 "curl -H \"Authorization: Bearer ***\" https://example.com",
             ),
             ("-H 'PRIVATE-TOKEN: abc'", "-H 'PRIVATE-TOKEN: ***'"),
+            (
+                "curl -u ci:abc https://example.com",
+                "curl -u ci:*** https://example.com",
+            ),
+            ("curl -fsS --user 'ci:abc' x", "curl -fsS --user 'ci:***' x"),
+            ("wget --password=abc x", "wget --password=*** x"),
+            ("svn co --password abc x", "svn co --password *** x"),
+            ("curl --oauth2-bearer abc x", "curl --oauth2-bearer *** x"),
+            (
+                "npm config set //r.example.com/:_authToken abc",
+                "npm config set //r.example.com/:_authToken ***",
+            ),
+            (
+                "https://abc:x-oauth-basic@example.com/x",
+                "https://***:***@example.com/x",
+            ),
+            (
+                "https://Zq3vT8sKp0aLm2xYw9Rb@example.com/x",
+                "https://***@example.com/x",
+            ),
         ] {
             assert_eq!(redacted(text), (shown.to_owned(), true), "{text}");
             let hidden = masked(text);
@@ -209,10 +324,19 @@ mod tests {
             "https://example.com/a:b@c",
             "-H 'Authorization: Bearer $TOKEN'",
             "-H 'Accept: text/plain'",
+            "curl -u $NAME:$PASSWORD x",
+            "curl -o x y && docker run -u 1000:1000 z",
+            "chown -u app:app x",
+            "mysql --password-file=x --token-file y",
             "nothing",
         ] {
             assert_eq!(redacted(text), (text.to_owned(), false), "{text}");
             assert_eq!(masked(text), text);
         }
+        let (shown, secret) = redacted("a\u{1b}[2Jb\r\nc\u{9b}");
+        assert_eq!(
+            (shown.as_str(), secret),
+            ("a\u{fffd}[2Jb\u{fffd}\nc\u{fffd}", false)
+        );
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Args, Checked, Notes, Output, Tool, Weak, What};
 use crate::shell::{
-    options::{FLAGS, Field, Options, Style},
+    options::{Field, Options, Style},
     secret,
     value::{HoleKind, Value},
 };
@@ -25,10 +25,27 @@ pub(super) const TOOLS: &[Tool] = &[
     },
     Tool {
         names: &["svn", "hg", "bzr", "fossil", "cvs", "repo"],
-        options: FLAGS,
+        options: OTHERS,
         read: other,
     },
 ];
+
+/// Options of the others that take a value and stand in front of what is fetched.
+const OTHERS: Options = Options {
+    style: Style::Gnu,
+    short: "r",
+    long: &[
+        "username",
+        "password",
+        "revision",
+        "config-dir",
+        "config-option",
+        "depth",
+        "trust-server-cert-failures",
+        "config",
+        "rev",
+    ],
+};
 
 /// Options behind `clone` and the like that take a value.
 const BEHIND: Options = Options {
