@@ -101,7 +101,24 @@ fn walk(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), Can
 }
 
 fn is_dockerfile(name: &str) -> bool {
-    const SIDE: [&str; 3] = ["lock", "evidence", "dockerignore"];
+    // What lies beside one, is text about one, is to become one, or is a copy that an editor or a patch left.
+    const SIDE: [&str; 13] = [
+        "lock",
+        "evidence",
+        "dockerignore",
+        "md",
+        "rst",
+        "j2",
+        "jinja",
+        "tmpl",
+        "template",
+        "orig",
+        "rej",
+        "bak",
+        "swp",
+    ];
+    // Code that reads them: `dockerfile.go`. `Dockerfile.go` is one, for Go.
+    const CODE: [&str; 6] = ["rs", "go", "py", "js", "ts", "rb"];
     // `Dockerfile-windows`, `Dockerfile_test`; but `dockerfile-lint` is a program, and `Dockerfile_parser.py` is none of it.
     let rest = ["Dockerfile", "Containerfile"]
         .iter()
@@ -115,10 +132,12 @@ fn is_dockerfile(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
     match lower.split_once('.') {
         None => matches!(lower.as_str(), "dockerfile" | "containerfile"),
-        Some(("dockerfile" | "containerfile", rest)) => !rest
-            .rsplit('.')
-            .next()
-            .is_some_and(|extension| SIDE.contains(&extension)),
+        Some(("dockerfile" | "containerfile", rest)) => {
+            let is_code =
+                CODE.contains(&rest) && name.starts_with(|c: char| c.is_ascii_lowercase());
+            let last = rest.rsplit('.').next();
+            !is_code && !last.is_some_and(|extension| SIDE.contains(&extension))
+        }
         Some(_) => lower.ends_with(".dockerfile"),
     }
 }
@@ -532,6 +551,8 @@ mod tests {
             "Dockerfile-windows",
             "Dockerfile_test",
             "Containerfile-3.12",
+            "Dockerfile.go",
+            "dockerfile.dev",
         ] {
             assert!(is_dockerfile(name), "{name}");
         }
@@ -542,6 +563,10 @@ mod tests {
             "Dockerfile-windows.lock",
             "Dockerfile_parser.py",
             "dockerfile-lint",
+            "dockerfile.rs",
+            "Dockerfile.md",
+            "Dockerfile.j2",
+            "Dockerfile.orig",
             "MyDockerfile",
             "x.toml",
         ] {
